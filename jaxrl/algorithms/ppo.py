@@ -1,0 +1,212 @@
+"""Proximal policy optimisation with a clipped objective.
+
+Source: Schulman et al. 2017, "Proximal policy optimization algorithms" (arXiv 1707.06347). The defaults
+and details are those of Huang et al. 2022, "The 37 implementation details of PPO" (CleanRL's ``ppo.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
+from jaxrl.losses.returns import generalized_advantage_estimation
+from jaxrl.losses.value import clipped_value_loss
+from jaxrl.networks.heads import ValueHead
+from jaxrl.networks.policies import policy_head
+from jaxrl.networks.torsos import ACTIVATIONS, MLP
+from jaxrl.optimizers import apply_gradients
+from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
+from jaxrl.validation import require, require_choice, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What changes the program's shape."""
+
+    num_envs: int = 4
+    """Environments stepped side by side."""
+    rollout_length: int = 128
+    """Steps of each environment between two updates."""
+    num_epochs: int = 4
+    """Passes over each rollout."""
+    num_minibatches: int = 4
+    """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Widths of the dense layers, of actor and critic alike."""
+    activation: str = "tanh"
+    normalize_advantage: bool = True
+    """Whether to give each minibatch's advantages mean 0 and deviation 1."""
+    clip_value_loss: bool = True
+    """Whether the value too stays within ``clip`` of its old prediction."""
+    adam_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
+        require_choice(self, "activation", ACTIVATIONS)
+        batch = self.num_envs * self.rollout_length
+        require(
+            batch % self.num_minibatches == 0,
+            "num_minibatches",
+            self.num_minibatches,
+            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {batch}",
+        )
+
+
+@struct.dataclass
+class Hyperparameters:
+    """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
+
+    learning_rate: Any = 2.5e-4
+    discount: Any = 0.99
+    """gamma"""
+    gae_lambda: Any = 0.95
+    clip: Any = 0.2
+    """How far the probability ratio may move before its gradient stops."""
+    entropy_coefficient: Any = 0.01
+    value_coefficient: Any = 0.5
+    max_grad_norm: Any = 0.5
+    """Bound of the gradient's global norm."""
+
+
+class State(NamedTuple):
+    params: PyTree
+    opt_state: optax.OptState
+
+
+class Minibatch(NamedTuple):
+    """What one gradient step sees, ``[N, ...]``."""
+
+    observation: PyTree
+    action: PyTree
+    log_prob: Array
+    advantage: Array
+    value: Array
+    target: Array
+    valid: Array | None
+
+
+class _Actor(nn.Module):
+    config: Config
+    head: Callable[[], nn.Module]
+
+    @nn.compact
+    def __call__(self, features: Array) -> Any:
+        torso = MLP(self.config.hidden_sizes, self.config.activation, nn.initializers.orthogonal(2**0.5))
+        return self.head()(torso(features))
+
+
+class _Critic(nn.Module):
+    config: Config
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        torso = MLP(self.config.hidden_sizes, self.config.activation, nn.initializers.orthogonal(2**0.5))
+        return ValueHead(nn.initializers.orthogonal(1.0))(torso(features))
+
+
+def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+    """Build PPO for an environment.
+
+    Args:
+        spec: the environment's spaces. Actions: ``Discrete``, or a one-dimensional ``Box``, which are
+            sampled from a Gaussian and clipped to ``[-1, 1]`` by the training loops.
+        config: static configuration.
+
+    Raises:
+        ValueError: for an action space that PPO's policies do not cover.
+    """
+    actor, critic = _Actor(config, lambda: policy_head(spec.action_space)), _Critic(config)
+    policy_head(spec.action_space)  # refuse an unsupported space now
+    optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
+    features = lambda observation: jax_spaces.flatten(spec.observation_space, observation)
+
+    def init(key: Key, hp: Hyperparameters) -> State:
+        del hp
+        actor_key, critic_key = jax.random.split(key)
+        x = features(jax_spaces.zeros(spec.observation_space, (1,)))
+        params = {"actor": actor.init(actor_key, x), "critic": critic.init(critic_key, x)}
+        return State(params, optimizer.init(params))
+
+    def act(policy, observation, carry, key, hp, explore=True):
+        del hp
+        distribution = actor.apply(policy, features(observation))
+        if not explore:
+            return distribution.mode(), carry, {}
+        action = distribution.sample(seed=key)
+        return action, carry, {"log_prob": distribution.log_prob(action)}
+
+    def loss(params: PyTree, batch: Minibatch, hp: Hyperparameters) -> tuple[Array, dict[str, Array]]:
+        x = features(batch.observation)
+        distribution = actor.apply(params["actor"], x)
+        value = critic.apply(params["critic"], x)
+        mean = lambda values: masked_mean(values, batch.valid)
+
+        log_ratio = distribution.log_prob(batch.action) - batch.log_prob
+        ratio = jnp.exp(log_ratio)
+        advantage = normalize(batch.advantage, batch.valid) if config.normalize_advantage else batch.advantage
+        policy_loss = mean(clipped_surrogate(ratio, advantage, hp.clip))
+        if config.clip_value_loss:
+            value_loss = mean(clipped_value_loss(value, batch.value, batch.target, hp.clip))
+        else:
+            value_loss = mean(0.5 * (value - batch.target) ** 2)
+        entropy = mean(distribution.entropy())
+        total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
+        return total, {
+            "loss": total,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "approximate_kl": mean(approximate_kl(log_ratio)),
+            "clip_fraction": mean((jnp.abs(ratio - 1.0) > hp.clip).astype(jnp.float32)),
+        }
+
+    def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
+        transitions, valid = batch.transitions, batch.valid
+        values = critic.apply(state.params["critic"], features(transitions.observation))
+        next_values = critic.apply(state.params["critic"], features(transitions.next_observation))
+        advantage = generalized_advantage_estimation(
+            transitions.reward, values, next_values, transitions.terminated,
+            transitions.truncated, hp.discount, hp.gae_lambda,
+        )  # fmt: skip
+        data = Minibatch(
+            transitions.observation, transitions.action, batch.extras["log_prob"],
+            advantage, values, advantage + values, valid,
+        )  # fmt: skip
+        size = config.num_envs * config.rollout_length
+        data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), data)
+
+        def gradient_step(state: State, minibatch: Minibatch) -> tuple[State, dict[str, Array]]:
+            gradients, metrics = jax.grad(loss, has_aux=True)(state.params, minibatch, hp)
+            params, opt_state, grad_norm = apply_gradients(
+                optimizer, state.params, state.opt_state, gradients,
+                learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            )  # fmt: skip
+            return State(params, opt_state), {**metrics, "grad_norm": grad_norm}
+
+        def epoch(state: State, key: Key) -> tuple[State, dict[str, Array]]:
+            order = jax.random.permutation(key, size).reshape(config.num_minibatches, -1)
+            return jax.lax.scan(lambda s, i: gradient_step(s, jax.tree.map(lambda x: x[i], data)), state, order)
+
+        state, metrics = jax.lax.scan(epoch, state, jax.random.split(key, config.num_epochs))
+        return state, Info(jax.tree.map(jnp.mean, metrics))
+
+    return Algorithm(
+        name="ppo",
+        spec=spec,
+        config=config,
+        hyperparameters=Hyperparameters(),
+        feed=OnPolicy(config.num_envs, config.rollout_length),
+        init=init,
+        policy=lambda state: state.params["actor"],
+        act=act,
+        update=update,
+    )

@@ -1,0 +1,112 @@
+"""Environments of gymnax: compiled classic control, MinAtar, bsuite and others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.wrappers import time_limit
+
+PREFIX = "gymnax"
+
+
+def names() -> list[str]:
+    """Every environment id that gymnax registers."""
+    import gymnax
+
+    return list(gymnax.registered_envs)
+
+
+def make(name: str, **parameters: Any) -> Environment:
+    """Make a gymnax environment by its id; keyword arguments replace fields of its parameters."""
+    import gymnax
+
+    env, params = gymnax.make(name)
+    return from_gymnax(env, params.replace(**parameters) if parameters else params, name=name)
+
+
+def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Environment:
+    """Adapt a gymnax environment object.
+
+    Its ``step_env`` is used, which does not reset. From gymnax 1.0 on that function reports true
+    terminations, and ``is_truncated`` the time limit. Before, ``done`` mixed the two: the limit is then
+    taken out of the parameters, imposed here, and counts as a truncation.
+
+    Args:
+        env: an environment of gymnax, of any version, or one that is made like them.
+        params: its parameters; by default its ``default_params``.
+        name: a name for people.
+    """
+    params = env.default_params if params is None else params
+    name = name or getattr(env, "name", type(env).__name__)
+    limit = getattr(params, "max_steps_in_episode", None)
+    limit = None if limit is None else int(limit)
+    separates = hasattr(env, "is_truncated")
+    observation_space = convert_space(env.observation_space(params))
+    action_space = convert_space(env.action_space(params))
+    observation_dtypes = jax.tree.map(lambda x: x.dtype, _zeros_like_space(observation_space))
+    # Reaching an old environment's own limit must never look like a termination.
+    inner_params = params if separates or limit is None else params.replace(max_steps_in_episode=limit + 1)
+
+    def cast(observation):
+        return jax.tree.map(lambda x, dtype: jnp.asarray(x).astype(dtype), observation, observation_dtypes)
+
+    def reset(key):
+        observation, state = env.reset_env(key, inner_params)
+        return jax.tree.map(_strong, state), cast(observation)
+
+    def step(state, action, key):
+        result = env.step_env(key, state, action, inner_params)
+        observation, new_state, reward, terminated, info = (*result[:4], result[-1])
+        new_state = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, state)
+        truncated = env.is_truncated(new_state, params) if separates else False
+        terminated = jnp.asarray(terminated, bool)
+        truncated = jnp.asarray(truncated, bool) & ~terminated
+        reward = jnp.asarray(reward, jnp.float32).reshape(())
+        return new_state, transition_step(cast(observation), reward, terminated, truncated, _arrays(info))
+
+    adapted = Environment(name, observation_space, action_space, reset, step, limit)
+    return adapted if separates or limit is None else time_limit(adapted, limit)
+
+
+def convert_space(space: Any) -> spaces.Space:
+    """A gymnax space as its ``gymnasium.spaces`` equivalent."""
+    match type(space).__name__:
+        case "Discrete":
+            return spaces.Discrete(int(space.n))
+        case "Box":
+            dtype = np.dtype(space.dtype)
+            low, high = (np.broadcast_to(np.asarray(b, np.float64), space.shape) for b in (space.low, space.high))
+            if np.issubdtype(dtype, np.floating):
+                # "The largest float" is how gymnax writes "unbounded".
+                biggest = np.finfo(np.float32).max * 0.999
+                low, high = np.where(low <= -biggest, -np.inf, low), np.where(high >= biggest, np.inf, high)
+            elif dtype == bool:
+                return spaces.MultiBinary(space.shape)
+            return spaces.Box(low.astype(dtype), high.astype(dtype), tuple(space.shape), dtype)
+        case "Dict":
+            return spaces.Dict({k: convert_space(s) for k, s in space.spaces.items()})
+        case "Tuple":
+            return spaces.Tuple([convert_space(s) for s in space.spaces])
+    raise TypeError(f"cannot convert the gymnax space {space!r}")
+
+
+def _zeros_like_space(space: spaces.Space) -> Any:
+    from jaxrl.spaces import zeros
+
+    return zeros(space)
+
+
+def _strong(x: Any) -> jax.Array:
+    """An array without a weak type, which would make a loop's carry change its type."""
+    x = jnp.asarray(x)
+    return x if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x.astype(x.dtype)
+
+
+def _arrays(info: Any) -> dict[str, Any]:
+    return {k: v for k, v in info.items() if k != "discount"} if isinstance(info, dict) else {}

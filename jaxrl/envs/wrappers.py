@@ -1,0 +1,174 @@
+"""Wrappers of compiled environments: functions from an ``Environment`` to an ``Environment``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.envs.environment import Environment
+from jaxrl.types import Array, TimeStep
+
+
+class WithSteps(NamedTuple):
+    """A state beside the number of steps of its episode."""
+
+    state: Any
+    steps: Array
+
+
+class EpisodeStatistics(NamedTuple):
+    """A state beside the running sums of its episode."""
+
+    state: Any
+    episode_return: Array
+    episode_length: Array
+
+
+def time_limit(env: Environment, max_episode_steps: int) -> Environment:
+    """Truncate episodes after ``max_episode_steps`` steps, unless they terminate at that very step."""
+
+    def reset(key):
+        state, observation = env.reset(key)
+        return WithSteps(state, jnp.zeros((), jnp.int32)), observation
+
+    def step(state, action, key):
+        inner, timestep = env.step(state.state, action, key)
+        steps = state.steps + 1
+        truncated = timestep.truncated | ((steps >= max_episode_steps) & ~timestep.terminated)
+        return WithSteps(inner, steps), timestep._replace(truncated=truncated)
+
+    limit = min(max_episode_steps, env.max_episode_steps or max_episode_steps)
+    return dataclasses.replace(env, reset=reset, step=step, max_episode_steps=limit, render=_render_inner(env))
+
+
+def auto_reset(env: Environment) -> Environment:
+    """Reset as soon as an episode ends, with a fresh key each time.
+
+    ``observation`` then belongs to the new episode; ``next_observation`` stays the true final one.
+    """
+
+    def step(state, action, key):
+        step_key, reset_key = jax.random.split(key)
+        state, timestep = env.step(state, action, step_key)
+        new_state, new_observation = env.reset(reset_key)
+        done = timestep.terminated | timestep.truncated
+        choose = lambda new, old: jax.tree.map(lambda n, o: _where(done, n, o), new, old)
+        return choose(new_state, state), timestep._replace(
+            observation=choose(new_observation, timestep.observation)
+        )
+
+    return dataclasses.replace(env, step=step)
+
+
+def episode_statistics(env: Environment) -> Environment:
+    """Sum the raw reward of each episode.
+
+    Adds ``info["episode_return"]`` and ``info["episode_length"]``, running values that are those of the
+    whole episode at the step that ends it. Wrap it inside ``auto_reset`` and inside any transform of the
+    reward, so that it reports the environment's own reward.
+    """
+
+    def reset(key):
+        state, observation = env.reset(key)
+        return EpisodeStatistics(state, jnp.zeros(()), jnp.zeros((), jnp.int32)), observation
+
+    def step(state, action, key):
+        inner, timestep = env.step(state.state, action, key)
+        total = state.episode_return + timestep.reward
+        length = state.episode_length + 1
+        info = {**timestep.info, "episode_return": total, "episode_length": length}
+        return EpisodeStatistics(inner, total, length), timestep._replace(info=info)
+
+    return dataclasses.replace(env, reset=reset, step=step, render=_render_inner(env))
+
+
+def flatten_observation(env: Environment) -> Environment:
+    """One float vector instead of any observation space (discrete parts one-hot, Dict and Tuple concatenated)."""
+    space = env.observation_space
+    flatten = lambda observation: jax_spaces.flatten(space, observation)
+
+    def reset(key):
+        state, observation = env.reset(key)
+        return state, flatten(observation)
+
+    def step(state, action, key):
+        state, timestep = env.step(state, action, key)
+        return state, timestep._replace(
+            observation=flatten(timestep.observation), next_observation=flatten(timestep.next_observation)
+        )
+
+    flat = spaces.Box(-np.inf, np.inf, (jax_spaces.flat_size(space),), np.float32)
+    return dataclasses.replace(env, reset=reset, step=step, observation_space=flat)
+
+
+def rescale_action(env: Environment) -> Environment:
+    """Take actions in ``[-1, 1]`` and map them to the bounds of a ``Box``, asymmetric or not.
+
+    ``a -> low + (clip(a, -1, 1) + 1) (high - low) / 2`` where both bounds are finite; dimensions without
+    bounds pass unchanged. A ``Discrete`` space that starts elsewhere than at 0 is shifted to 0; other
+    spaces are left as they are.
+    """
+    unit, to_bounds = unit_actions(env.action_space)
+    step = lambda state, action, key: env.step(state, to_bounds(action), key)
+    return dataclasses.replace(env, step=step, action_space=unit)
+
+
+def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any]]:
+    """The space of rescaled actions, and the map from it to ``space`` (for NumPy and JAX arrays alike)."""
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        start = int(space.start)
+        return spaces.Discrete(space.n), lambda action: action + start
+    if not isinstance(space, spaces.Box):
+        return space, lambda action: action
+    bounded = np.isfinite(space.low) & np.isfinite(space.high)
+    low = np.where(bounded, space.low, 0.0).astype(np.float32)
+    half_range = np.where(bounded, (space.high - low) / 2, 1.0).astype(np.float32)
+
+    def to_bounds(action):
+        xp = jnp if isinstance(action, jax.Array) else np
+        return xp.where(bounded, low + (xp.clip(action, -1.0, 1.0) + 1.0) * half_range, action)
+
+    unit = spaces.Box(
+        np.where(bounded, -1.0, space.low).astype(np.float32),
+        np.where(bounded, 1.0, space.high).astype(np.float32),
+        dtype=np.float32,
+    )
+    return unit, to_bounds
+
+
+def transform_reward(env: Environment, function: Callable[[Array], Array]) -> Environment:
+    """Learn from ``function(reward)``: scaling, clipping, ``jnp.sign``. Statistics keep the raw reward
+    if ``episode_statistics`` is applied first, as the training loops do with ``reward_transform``."""
+
+    def step(state, action, key):
+        state, timestep = env.step(state, action, key)
+        return state, timestep._replace(reward=function(timestep.reward))
+
+    return dataclasses.replace(env, step=step)
+
+
+def for_training(env: Environment, *, reward_transform: Callable[[Array], Array] | None = None) -> Environment:
+    """The stack of wrappers that the training loops use: unit actions, raw statistics, auto-reset."""
+    env = episode_statistics(rescale_action(env))
+    if reward_transform is not None:
+        env = transform_reward(env, reward_transform)
+    return auto_reset(env)
+
+
+def _where(condition: Array, x: Array, y: Array) -> Array:
+    if jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(
+            jnp.where(condition, jax.random.key_data(x), jax.random.key_data(y)), impl=jax.random.key_impl(x)
+        )
+    return jnp.where(condition, x, y)
+
+
+def _render_inner(env: Environment):
+    return None if env.render is None else lambda state: env.render(state.state)

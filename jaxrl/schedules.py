@@ -1,0 +1,80 @@
+"""Hyper-parameters that change while training goes on.
+
+A ``Schedule`` is a pytree, so it can stand wherever a scalar hyper-parameter can: it can be vmapped,
+swept and saved. The training loops resolve every schedule once an iteration, so an algorithm only ever
+sees plain scalars.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+T = TypeVar("T")
+
+
+@struct.dataclass
+class Schedule:
+    """A piecewise-linear function of training progress, constant before its first and after its last point.
+
+    ``value(t) = interpolate(t, times, values)``, where ``t`` counts environment steps (summed over the
+    environments) or, with ``fraction=True``, is the fraction in [0, 1] of the run's total steps.
+
+    Args:
+        times: ``[n]`` increasing times.
+        values: ``[n]`` values at those times.
+        fraction: whether times are fractions of the run or environment steps.
+    """
+
+    times: Any
+    values: Any
+    fraction: bool = struct.field(pytree_node=False, default=False)
+
+    def __call__(self, steps: Any, fraction: Any) -> jax.Array:
+        t = fraction if self.fraction else steps
+        return jnp.interp(t, jnp.asarray(self.times, jnp.float32), jnp.asarray(self.values, jnp.float32))
+
+
+def linear(start: float, end: float, *, steps: float | None = None, fraction: float | None = None, delay: float = 0.0) -> Schedule:
+    """Go from ``start`` to ``end`` and stay there.
+
+    Args:
+        start: value at the beginning.
+        end: value from the end of the ramp on.
+        steps: the length of the ramp in environment steps, or
+        fraction: its length as a fraction of the run. Exactly one of the two.
+        delay: how long to stay at ``start`` first, in the same unit.
+
+    Raises:
+        ValueError: unless exactly one of ``steps`` and ``fraction`` is given.
+    """
+    if (steps is None) == (fraction is None):
+        raise ValueError("linear() takes exactly one of steps= and fraction=, the length of the ramp")
+    length = fraction if steps is None else steps
+    return Schedule((delay, delay + length), (start, end), fraction=steps is None)
+
+
+def piecewise(points: list[tuple[float, float]], *, fraction: bool = False) -> Schedule:
+    """Interpolate linearly between ``[(time, value), ...]``; times are steps or fractions of the run."""
+    times, values = zip(*points, strict=True)
+    if list(times) != sorted(set(times)):
+        raise ValueError(f"piecewise() needs increasing times, got {list(times)}")
+    return Schedule(tuple(times), tuple(values), fraction=fraction)
+
+
+def resolve(hp: T, steps: Any, fraction: Any) -> T:
+    """Replace each ``Schedule`` in ``hp`` by its value after ``steps`` environment steps.
+
+    Args:
+        hp: a pytree of scalars and schedules.
+        steps: environment steps so far.
+        fraction: the same as a fraction of the run's total.
+    """
+    return jax.tree.map(
+        lambda x: x(steps, fraction) if isinstance(x, Schedule) else x,
+        hp,
+        is_leaf=lambda x: isinstance(x, Schedule),
+    )

@@ -1,0 +1,106 @@
+"""What JAX needs of ``gymnasium.spaces``: features, samples and sizes as pure functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+Array = jax.Array
+PyTree = Any
+
+
+def flat_size(space: spaces.Space) -> int:
+    """The number of features that ``flatten`` makes of one element of the space."""
+    match space:
+        case spaces.Box() | spaces.MultiBinary():
+            return math.prod(space.shape)
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.MultiDiscrete():
+            return int(np.sum(space.nvec))
+        case spaces.Dict() | spaces.Tuple():
+            return sum(flat_size(s) for s in _children(space))
+    raise _unsupported(space)
+
+
+def flatten(space: spaces.Space, x: PyTree) -> Array:
+    """Elements of the space ``[..., *shape]`` as float features ``[..., flat_size]``.
+
+    Discrete parts become one-hot, unsigned bytes are divided by 255, and Dict and Tuple spaces are
+    concatenated in their own order.
+    """
+    match space:
+        case spaces.Box() | spaces.MultiBinary():
+            batch = x.shape[: x.ndim - len(space.shape)]
+            scale = 1 / 255 if space.dtype == np.uint8 else 1
+            features = x.reshape(*batch, -1).astype(jnp.float32)
+            return features if scale == 1 else features * scale
+        case spaces.Discrete():
+            return jax.nn.one_hot(x - int(space.start), int(space.n))
+        case spaces.MultiDiscrete():
+            columns = [
+                jax.nn.one_hot(c, int(n))
+                for c, n in zip(jnp.moveaxis(x, -1, 0), np.ravel(space.nvec), strict=True)
+            ]
+            return jnp.concatenate(columns, axis=-1)
+        case spaces.Dict() | spaces.Tuple():
+            keys = list(space.spaces) if isinstance(space, spaces.Dict) else range(len(space.spaces))
+            return jnp.concatenate([flatten(space.spaces[k], x[k]) for k in keys], axis=-1)
+    raise _unsupported(space)
+
+
+def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTree:
+    """Uniform elements ``[*shape, ...]``; an unbounded side of a Box is drawn from the unit normal."""
+    match space:
+        case spaces.Box():
+            bounded = np.isfinite(space.low) & np.isfinite(space.high)
+            low = jnp.asarray(np.where(bounded, space.low, 0.0), jnp.float32)
+            high = jnp.asarray(np.where(bounded, space.high, 1.0), jnp.float32)
+            uniform_key, normal_key = jax.random.split(key)
+            uniform = jax.random.uniform(uniform_key, (*shape, *space.shape), minval=low, maxval=high)
+            if np.issubdtype(space.dtype, np.integer):
+                uniform = jnp.floor(low + (uniform - low) * (high - low + 1) / jnp.maximum(high - low, 1))
+            if not bounded.all():
+                normal = jax.random.normal(normal_key, uniform.shape)
+                uniform = jnp.where(bounded, uniform, jnp.clip(normal, space.low, space.high))
+            return uniform.astype(space.dtype)
+        case spaces.Discrete():
+            return jax.random.randint(key, shape, int(space.start), int(space.start + space.n))
+        case spaces.MultiDiscrete():
+            return jax.random.randint(key, (*shape, *space.shape), 0, jnp.asarray(space.nvec))
+        case spaces.MultiBinary():
+            return jax.random.bernoulli(key, shape=(*shape, *space.shape)).astype(jnp.int8)
+        case spaces.Dict():
+            keys = jax.random.split(key, len(space.spaces))
+            return {k: sample(s, sub, shape) for (k, s), sub in zip(space.spaces.items(), keys, strict=True)}
+        case spaces.Tuple():
+            keys = jax.random.split(key, len(space.spaces))
+            return tuple(sample(s, sub, shape) for s, sub in zip(space.spaces, keys, strict=True))
+    raise _unsupported(space)
+
+
+def zeros(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
+    """A pytree of zeros ``[*shape, ...]`` with the space's structure and JAX dtypes."""
+    match space:
+        case spaces.Dict():
+            return {k: zeros(s, shape) for k, s in space.spaces.items()}
+        case spaces.Tuple():
+            return tuple(zeros(s, shape) for s in space.spaces)
+        case _ if space.shape is not None:
+            return jnp.zeros((*shape, *space.shape), jax.dtypes.canonicalize_dtype(space.dtype))
+    raise _unsupported(space)
+
+
+def _children(space: spaces.Dict | spaces.Tuple) -> list[spaces.Space]:
+    return list(space.spaces.values()) if isinstance(space, spaces.Dict) else list(space.spaces)
+
+
+def _unsupported(space: spaces.Space) -> TypeError:
+    return TypeError(
+        f"jaxrl does not support the space {space}; use Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple"
+    )

@@ -1,0 +1,85 @@
+"""Stepping compiled environments with a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.envs.environment import Environment
+from jaxrl.types import Algorithm, Array, Key, PyTree, TimeStep, Transition
+
+
+class Actors(NamedTuple):
+    """A batch of environments between two steps."""
+
+    env: PyTree
+    observation: PyTree
+    carry: PyTree
+
+
+def reset_actors(agent: Algorithm, env: Environment, num_envs: int, key: Key) -> Actors:
+    """Start ``num_envs`` episodes."""
+    env_state, observation = jax.vmap(env.reset)(jax.random.split(key, num_envs))
+    return Actors(env_state, observation, agent.initial_carry(num_envs))
+
+
+def reset_carry(agent: Algorithm, carry: PyTree, done: Array) -> PyTree:
+    """The initial carry where an episode has just ended, the given one elsewhere."""
+    if not jax.tree.leaves(carry):
+        return carry
+    start = agent.initial_carry(done.shape[0])
+    choose = lambda new, old: jnp.where(done.reshape(done.shape + (1,) * (old.ndim - 1)), new, old)
+    return jax.tree.map(choose, start, carry)
+
+
+def step_actors(
+    agent: Algorithm, env: Environment, actors: Actors, key: Key, choose: Callable[[PyTree, PyTree, Key], Any]
+) -> tuple[Actors, Transition, dict[str, Array], TimeStep]:
+    """One step of each environment.
+
+    Args:
+        agent: for its initial carry.
+        env: a wrapped environment (``envs.for_training``).
+        actors: ``B`` environments.
+        key: consumed.
+        choose: ``choose(observation, carry, key) -> action, carry, extras``.
+
+    Returns:
+        The actors after the step, the transition ``[B, ...]`` to learn from, the extras of acting, and the time step.
+    """
+    act_key, env_key = act_and_env_keys(key)
+    action, carry, extras = choose(actors.observation, actors.carry, act_key)
+    num_envs = jax.tree.leaves(actors.observation)[0].shape[0]
+    env_state, timestep = jax.vmap(env.step)(actors.env, action, jax.random.split(env_key, num_envs))
+    transition = Transition(
+        actors.observation, action, timestep.reward, timestep.terminated, timestep.truncated, timestep.next_observation
+    )
+    carry = reset_carry(agent, carry, timestep.terminated | timestep.truncated)
+    return Actors(env_state, timestep.observation, carry), transition, extras, timestep
+
+
+def act_and_env_keys(key: Key) -> tuple[Key, Key]:
+    """A step's keys for acting and for the environment; the host drivers use the first alike."""
+    return jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+
+
+def with_policy(agent: Algorithm, policy: PyTree, hp: Any) -> Callable[[PyTree, PyTree, Key], Any]:
+    """Choose actions by exploring with a policy."""
+    return lambda observation, carry, key: agent.act(policy, observation, carry, key, hp, True)
+
+
+def at_random(agent: Algorithm) -> Callable[[PyTree, PyTree, Key], Any]:
+    """Choose actions uniformly from the (rescaled) action space."""
+    from jaxrl.envs.wrappers import unit_actions
+
+    space, _ = unit_actions(agent.spec.action_space)
+
+    def choose(observation, carry, key):
+        num_envs = jax.tree.leaves(observation)[0].shape[0]
+        return jax_spaces.sample(space, key, (num_envs,)), carry, {}
+
+    return choose

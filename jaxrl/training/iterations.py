@@ -1,0 +1,143 @@
+"""One iteration of training on compiled environments: the on-policy and the off-policy one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.counters import Counter
+from jaxrl.envs.environment import Environment
+from jaxrl.training.collect import Actors, at_random, reset_actors, step_actors, with_policy
+from jaxrl.training.keys import Purpose, key_for
+from jaxrl.training.metrics import EpisodeSums
+from jaxrl.training.staged_scan import staged_scan
+from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout
+
+
+class TrainState(NamedTuple):
+    """The whole of a training run: vmap it, shard it, donate it, save it, compare it."""
+
+    agent: PyTree
+    """The algorithm's state: parameters, targets, optimiser."""
+    actors: Actors
+    """Environments, what they show, and the recurrent state."""
+    buffer: PyTree
+    """The replay buffer; ``()`` on-policy."""
+    key: Key
+    """The run's key. It never changes: every key is folded from it."""
+    iteration: Counter
+    """Iterations done."""
+
+
+class Outcome(NamedTuple):
+    """What changes in an iteration, and what it reports."""
+
+    agent: PyTree
+    actors: Actors
+    buffer: PyTree
+    episodes: EpisodeSums
+    losses: dict[str, Array]
+
+
+def init_state(agent: Algorithm, env: Environment, key: Key, hp: Any) -> TrainState:
+    """The state before the first iteration: fresh parameters, started episodes and a prefilled buffer."""
+    agent_state = agent.init(key_for(key, Purpose.INIT), hp)
+    actors = reset_actors(agent, env, agent.feed.num_envs, key_for(key, Purpose.RESET))
+    buffer = ()
+    if isinstance(agent.feed, OffPolicy):
+        actors, buffer = prefill(agent, env, actors, agent.feed.buffer.init(), key_for(key, Purpose.PREFILL))
+    return TrainState(agent_state, actors, buffer, key, Counter.zero())
+
+
+def prefill_steps(agent: Algorithm) -> int:
+    """Steps of each environment before the first iteration."""
+    return -(-agent.feed.prefill // agent.feed.num_envs) if isinstance(agent.feed, OffPolicy) else 0
+
+
+def prefill(agent: Algorithm, env: Environment, actors: Actors, buffer: PyTree, key: Key) -> tuple[Actors, PyTree]:
+    """Add the transitions of a uniformly random policy to the buffer."""
+    choose = at_random(agent)
+
+    def step(carry, i):
+        actors, buffer = carry
+        actors, transition, _, _ = step_actors(agent, env, actors, jax.random.fold_in(key, i), choose)
+        return (actors, agent.feed.buffer.add(buffer, transition)), None
+
+    return jax.lax.scan(step, (actors, buffer), jnp.arange(prefill_steps(agent)))[0]
+
+
+def iterate(
+    agent: Algorithm, env: Environment, state: TrainState, counter: Counter, hp: Any, episodes: EpisodeSums
+) -> Outcome:
+    """One iteration at a count, with hyper-parameters that are resolved to scalars."""
+    one = _on_policy if isinstance(agent.feed, OnPolicy) else _off_policy
+    collect_key = key_for(state.key, Purpose.COLLECT, counter)
+    return one(agent, env, state, collect_key, key_for(state.key, Purpose.UPDATE, counter), hp, episodes)
+
+
+def _on_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Outcome:
+    """Collect a rollout with the current policy, then learn from it once."""
+    choose = with_policy(agent, agent.policy(state.agent), hp)
+
+    def step(actors, key):
+        actors, transition, extras, timestep = step_actors(agent, env, actors, key, choose)
+        ended = timestep.terminated | timestep.truncated
+        stats = timestep.info["episode_return"], timestep.info["episode_length"]
+        return actors, (transition, extras, ended, stats)
+
+    keys = step_keys(collect_key, agent.feed.rollout_length)
+    actors, (transitions, extras, ended, stats) = staged_scan(step, state.actors, keys)
+    rollout = Rollout(transitions, extras, state.actors.carry)
+    agent_state, info = agent.update(state.agent, rollout, update_key, hp)
+    return Outcome(agent_state, actors, (), episodes.add_episodes(ended, *stats), info.metrics)
+
+
+def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Outcome:
+    """Add steps to the buffer, then learn from batches sampled from it."""
+    feed: OffPolicy = agent.feed
+    choose = with_policy(agent, agent.policy(state.agent), hp)
+
+    def step(carry, key):
+        actors, buffer, episodes = carry
+        actors, transition, _, timestep = step_actors(agent, env, actors, key, choose)
+        return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep)), None
+
+    carry = (state.actors, state.buffer, episodes)
+    carry = _repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
+    actors, buffer, episodes = carry
+
+    agent_state, buffer, losses = learn(agent, state.agent, buffer, update_key, hp)
+    return Outcome(agent_state, actors, buffer, episodes, losses)
+
+
+def learn(agent: Algorithm, agent_state: PyTree, buffer: PyTree, key: Key, hp: Any) -> tuple[PyTree, PyTree, dict]:
+    """``updates_per_iteration`` updates from sampled batches; returns the mean of their metrics."""
+    feed: OffPolicy = agent.feed
+
+    def one_update(carry, key):
+        agent_state, buffer = carry
+        sample_key, update_key = jax.random.split(key)
+        batch = feed.buffer.sample(buffer, sample_key, feed.batch_size, hp)
+        agent_state, info = agent.update(agent_state, batch, update_key, hp)
+        if info.priorities is not None:
+            buffer = feed.buffer.set_priorities(buffer, batch.indices, info.priorities, hp)
+        return (agent_state, buffer), info.metrics
+
+    keys = step_keys(key, feed.updates_per_iteration)
+    (agent_state, buffer), metrics = _repeat(one_update, (agent_state, buffer), keys)
+    return agent_state, buffer, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+
+
+def step_keys(key: Key, n: int) -> Key:
+    """``[n]`` keys, one for each step of an iteration."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+
+
+def _repeat(step, carry, keys):
+    """``lax.scan``, but a single step stands in the open, where its random part can be drawn ahead."""
+    if keys.shape[0] > 1:
+        return jax.lax.scan(step, carry, keys)
+    carry, y = step(carry, keys[0])
+    return carry, jax.tree.map(lambda x: x[None], y)

@@ -1,0 +1,79 @@
+"""What training reports: masked sums with fixed shapes, turned into means at the end of an interval."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.types import Array, TimeStep
+
+
+class EpisodeSums(NamedTuple):
+    """Sums over the episodes that ended, of their raw return and length."""
+
+    count: Array
+    total_return: Array
+    lowest: Array
+    highest: Array
+    total_length: Array
+
+    @classmethod
+    def zero(cls) -> EpisodeSums:
+        zero = jnp.zeros(())
+        return cls(zero, zero, jnp.full((), jnp.inf), jnp.full((), -jnp.inf), zero)
+
+    def add(self, timestep: TimeStep) -> EpisodeSums:
+        """Count the episodes that end in a time step of any batch shape."""
+        return self.add_episodes(
+            timestep.terminated | timestep.truncated,
+            timestep.info["episode_return"],
+            timestep.info["episode_length"],
+        )
+
+    def add_episodes(self, ended: Array, returns: Array, lengths: Array) -> EpisodeSums:
+        """Count returns and lengths of any batch shape where ``ended`` is true."""
+        masked = lambda x: jnp.sum(jnp.where(ended, x, 0.0))
+        return EpisodeSums(
+            self.count + masked(1.0),
+            self.total_return + masked(returns),
+            jnp.minimum(self.lowest, jnp.min(jnp.where(ended, returns, jnp.inf))),
+            jnp.maximum(self.highest, jnp.max(jnp.where(ended, returns, -jnp.inf))),
+            self.total_length + masked(lengths),
+        )
+
+
+class Metrics(NamedTuple):
+    """The report of an interval of training."""
+
+    steps: Array
+    """Environment steps so far, a float32 for plots (exact counts: ``TrainState.iteration``)."""
+    episodes: Array
+    """Episodes that ended in the interval."""
+    episode_return: Array
+    """Mean raw return of these; NaN if none ended. Likewise the next three."""
+    episode_return_min: Array
+    episode_return_max: Array
+    episode_length: Array
+    losses: dict[str, Array]
+    """Means over the interval's updates."""
+    finite: Array
+    """Whether all parameters are finite."""
+
+
+def summarize(episodes: EpisodeSums, losses: dict[str, Array], iterations: Array, steps: Array, params: Any) -> Metrics:
+    """Turn an interval's sums into its report."""
+    mean = lambda x: jnp.where(episodes.count > 0, x / jnp.maximum(episodes.count, 1.0), jnp.nan)
+    none = episodes.count == 0
+    leaves = [x for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return Metrics(
+        steps=steps,
+        episodes=episodes.count,
+        episode_return=mean(episodes.total_return),
+        episode_return_min=jnp.where(none, jnp.nan, episodes.lowest),
+        episode_return_max=jnp.where(none, jnp.nan, episodes.highest),
+        episode_length=mean(episodes.total_length),
+        losses=jax.tree.map(lambda x: x / jnp.maximum(iterations, 1), losses),
+        finite=jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.array(True),
+    )
