@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxrl.validation import require
+
 T = TypeVar("T")
 
 
@@ -49,11 +51,12 @@ def linear(start: float, end: float, *, steps: float | None = None, fraction: fl
         delay: how long to stay at ``start`` first, in the same unit.
 
     Raises:
-        ValueError: unless exactly one of ``steps`` and ``fraction`` is given.
+        ValueError: unless exactly one of ``steps`` and ``fraction`` is given, and positive.
     """
     if (steps is None) == (fraction is None):
         raise ValueError("linear() takes exactly one of steps= and fraction=, the length of the ramp")
-    length = fraction if steps is None else steps
+    field, length = ("fraction", fraction) if steps is None else ("steps", steps)
+    require(not isinstance(length, int | float) or length > 0, field, length, "the length of the ramp must be positive")
     return Schedule((delay, delay + length), (start, end), fraction=steps is None)
 
 

@@ -43,10 +43,9 @@ def flatten(space: spaces.Space, x: PyTree) -> Array:
         case spaces.Discrete():
             return jax.nn.one_hot(x - int(space.start), int(space.n))
         case spaces.MultiDiscrete():
-            columns = [
-                jax.nn.one_hot(c, int(n))
-                for c, n in zip(jnp.moveaxis(x, -1, 0), np.ravel(space.nvec), strict=True)
-            ]
+            columns = (x - space.start).reshape(*x.shape[: x.ndim - len(space.shape)], -1)
+            sizes = np.ravel(space.nvec)
+            columns = [jax.nn.one_hot(columns[..., i], int(n)) for i, n in enumerate(sizes)]
             return jnp.concatenate(columns, axis=-1)
         case spaces.Dict() | spaces.Tuple():
             keys = list(space.spaces) if isinstance(space, spaces.Dict) else range(len(space.spaces))
@@ -57,14 +56,16 @@ def flatten(space: spaces.Space, x: PyTree) -> Array:
 def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTree:
     """Uniform elements ``[*shape, ...]``; an unbounded side of a Box is drawn from the unit normal."""
     match space:
+        case spaces.Box() if np.issubdtype(space.dtype, np.integer):
+            int32 = np.iinfo(np.int32)
+            low, high = (np.clip(b, int32.min, int32.max - 1).astype(np.int32) for b in (space.low, space.high))
+            return jax.random.randint(key, (*shape, *space.shape), low, high + 1).astype(space.dtype)
         case spaces.Box():
             bounded = np.isfinite(space.low) & np.isfinite(space.high)
             low = jnp.asarray(np.where(bounded, space.low, 0.0), jnp.float32)
             high = jnp.asarray(np.where(bounded, space.high, 1.0), jnp.float32)
             uniform_key, normal_key = jax.random.split(key)
             uniform = jax.random.uniform(uniform_key, (*shape, *space.shape), minval=low, maxval=high)
-            if np.issubdtype(space.dtype, np.integer):
-                uniform = jnp.floor(low + (uniform - low) * (high - low + 1) / jnp.maximum(high - low, 1))
             if not bounded.all():
                 normal = jax.random.normal(normal_key, uniform.shape)
                 uniform = jnp.where(bounded, uniform, jnp.clip(normal, space.low, space.high))
@@ -72,7 +73,8 @@ def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTr
         case spaces.Discrete():
             return jax.random.randint(key, shape, int(space.start), int(space.start + space.n))
         case spaces.MultiDiscrete():
-            return jax.random.randint(key, (*shape, *space.shape), 0, jnp.asarray(space.nvec))
+            start = jnp.asarray(space.start, jnp.int32)
+            return jax.random.randint(key, (*shape, *space.shape), start, start + jnp.asarray(space.nvec, jnp.int32))
         case spaces.MultiBinary():
             return jax.random.bernoulli(key, shape=(*shape, *space.shape)).astype(jnp.int8)
         case spaces.Dict():
@@ -81,6 +83,27 @@ def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTr
         case spaces.Tuple():
             keys = jax.random.split(key, len(space.spaces))
             return tuple(sample(s, sub, shape) for s, sub in zip(space.spaces, keys, strict=True))
+    raise _unsupported(space)
+
+
+def contains(space: spaces.Space, x: PyTree, tolerance: float = 1e-4) -> Array:
+    """Whether one element lies within the bounds (a scalar bool), relative to which a float may be off by ``tolerance``."""
+    match space:
+        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
+            slack = lambda bound: tolerance * np.maximum(1, np.where(np.isfinite(bound), np.abs(bound), 1))
+            return jnp.all((x >= space.low - slack(space.low)) & (x <= space.high + slack(space.high)))
+        case spaces.Box():
+            return jnp.all((x >= space.low) & (x <= space.high))
+        case spaces.Discrete():
+            return (x >= int(space.start)) & (x < int(space.start + space.n))
+        case spaces.MultiDiscrete():
+            return jnp.all((x >= space.start) & (x < space.start + space.nvec))
+        case spaces.MultiBinary():
+            return jnp.all((x == 0) | (x == 1))
+        case spaces.Dict():
+            return jnp.all(jnp.stack([contains(s, x[k], tolerance) for k, s in space.spaces.items()]))
+        case spaces.Tuple():
+            return jnp.all(jnp.stack([contains(s, x[i], tolerance) for i, s in enumerate(space.spaces)]))
     raise _unsupported(space)
 
 

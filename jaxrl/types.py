@@ -165,5 +165,7 @@ class Algorithm(Generic[State]):
     act: Act
     update: Callable[[State, Any, Key, Any], tuple[State, Info]]
     """``update(state, batch, key, hp) -> state, info``; the batch is a ``Rollout`` or a ``Sample``."""
+    value: Callable[[State, PyTree], Array]
+    """``value(state, observation [B, ...]) -> [B]``: the state value that the algorithm believes in."""
     initial_carry: Callable[[int], PyTree] = lambda batch_size: ()
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""

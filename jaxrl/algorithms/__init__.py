@@ -1,0 +1,25 @@
+"""One file an algorithm, readable beside its paper."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from jaxrl.algorithms import dqn, ppo
+from jaxrl.validation import did_you_mean
+
+ALGORITHMS: dict[str, ModuleType] = {"dqn": dqn, "ppo": ppo}
+"""Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
+
+
+def get(name: str) -> ModuleType:
+    """The module of an algorithm.
+
+    Raises:
+        ValueError: for an unknown name; it names the nearest.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {name!r}{did_you_mean(name, ALGORITHMS)}; there are {', '.join(ALGORITHMS)}")
+    return ALGORITHMS[name]
+
+
+__all__ = ["ALGORITHMS", "dqn", "get", "ppo"]

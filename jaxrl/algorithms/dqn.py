@@ -192,4 +192,5 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         policy=lambda state: state.params,
         act=act,
         update=update,
+        value=lambda state, observation: jnp.max(network.apply(state.params, features(observation)), axis=-1),
     )

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jax.flatten_util import ravel_pytree
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
@@ -24,6 +25,7 @@ from jaxrl.networks.heads import ValueHead
 from jaxrl.networks.policies import policy_head
 from jaxrl.networks.torsos import ACTIVATIONS, MLP
 from jaxrl.optimizers import apply_gradients
+from jaxrl.random import permutation
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
@@ -80,6 +82,7 @@ class Hyperparameters:
 class State(NamedTuple):
     params: PyTree
     opt_state: optax.OptState
+    """Of the parameters as one vector: many small steps are made of fewer, larger operations."""
 
 
 class Minibatch(NamedTuple):
@@ -134,7 +137,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         actor_key, critic_key = jax.random.split(key)
         x = features(jax_spaces.zeros(spec.observation_space, (1,)))
         params = {"actor": actor.init(actor_key, x), "critic": critic.init(critic_key, x)}
-        return State(params, optimizer.init(params))
+        return State(params, optimizer.init(ravel_pytree(params)[0]))
 
     def act(policy, observation, carry, key, hp, explore=True):
         del hp
@@ -184,20 +187,24 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         size = config.num_envs * config.rollout_length
         data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), data)
 
-        def gradient_step(state: State, minibatch: Minibatch) -> tuple[State, dict[str, Array]]:
-            gradients, metrics = jax.grad(loss, has_aux=True)(state.params, minibatch, hp)
-            params, opt_state, grad_norm = apply_gradients(
-                optimizer, state.params, state.opt_state, gradients,
+        vector, unravel = ravel_pytree(state.params)
+
+        def gradient_step(carry, indices):
+            vector, opt_state = carry
+            minibatch = jax.tree.map(lambda x: x[indices], data)
+            objective = lambda vector: loss(unravel(vector), minibatch, hp)
+            gradients, metrics = jax.grad(objective, has_aux=True)(vector)
+            vector, opt_state, grad_norm = apply_gradients(
+                optimizer, vector, opt_state, gradients,
                 learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
             )  # fmt: skip
-            return State(params, opt_state), {**metrics, "grad_norm": grad_norm}
+            return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
 
-        def epoch(state: State, key: Key) -> tuple[State, dict[str, Array]]:
-            order = jax.random.permutation(key, size).reshape(config.num_minibatches, -1)
-            return jax.lax.scan(lambda s, i: gradient_step(s, jax.tree.map(lambda x: x[i], data)), state, order)
-
-        state, metrics = jax.lax.scan(epoch, state, jax.random.split(key, config.num_epochs))
-        return state, Info(jax.tree.map(jnp.mean, metrics))
+        # [num_epochs * num_minibatches, minibatch size]: every epoch in an order of its own
+        orders = jax.vmap(lambda key: permutation(key, size))(jax.random.split(key, config.num_epochs))
+        orders = orders.reshape(config.num_epochs * config.num_minibatches, -1)
+        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), orders)
+        return State(unravel(vector), opt_state), Info(jax.tree.map(jnp.mean, metrics))
 
     return Algorithm(
         name="ppo",
@@ -209,4 +216,5 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         policy=lambda state: state.params["actor"],
         act=act,
         update=update,
+        value=lambda state, observation: critic.apply(state.params["critic"], features(observation)),
     )

@@ -37,11 +37,12 @@ class Packing:
     """
 
     def __init__(self, example: PyTree):
-        leaves, self.treedef = jax.tree.flatten(example)
+        leaves, self.treedef = jax.tree_util.tree_flatten_with_path(example)
+        self.names = [jax.tree_util.keystr(path) for path, _ in leaves]
         self.fields: list[Field] = []
         offset = 0
-        for leaf in leaves:
-            shape, dtype = tuple(jnp.shape(leaf)), np.dtype(leaf.dtype)
+        for _, leaf in leaves:
+            shape, dtype = tuple(jnp.shape(leaf)), jax.dtypes.canonicalize_dtype(leaf.dtype)
             size = math.prod(shape) * dtype.itemsize
             if size > LARGEST_PACKED_FIELD or dtype.itemsize > 4:
                 self.fields.append(Field(shape, dtype, -1, 0))
@@ -53,11 +54,17 @@ class Packing:
         self.used_words = offset
 
     def pack(self, items: PyTree) -> tuple[jax.Array, list[jax.Array]]:
-        """Items ``[B, ...]`` as rows ``[B, row_words]`` of uint32 and the fields that are kept apart."""
+        """Items ``[B, ...]`` as rows ``[B, row_words]`` of uint32 and the fields that are kept apart.
+
+        Raises:
+            ValueError: if the items have other shapes than the example.
+        """
         leaves = self.treedef.flatten_up_to(items)
         batch = leaves[0].shape[0]
         columns, apart = [], []
-        for field, leaf in zip(self.fields, leaves, strict=True):
+        for name, field, leaf in zip(self.names, self.fields, leaves, strict=True):
+            if leaf.shape != (batch, *field.shape):
+                raise ValueError(f"item{name} has the shape {leaf.shape}: it must be {(batch, *field.shape)}, like the example's")
             leaf = leaf.astype(field.dtype)
             if field.offset < 0:
                 apart.append(leaf)

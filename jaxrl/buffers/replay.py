@@ -21,7 +21,8 @@ class Buffer:
     Attributes:
         init: ``init() -> state``: zeros, ``nbytes`` of them.
         add: ``add(state, transitions, valid=None) -> state``: one transition ``[B, ...]`` of each of the
-            ``B`` environments; where the mask ``valid`` ``[B]`` is false nothing is stored.
+            ``B`` environments; where the mask ``valid`` ``[B]`` is false nothing is stored. One buffer is
+            always given a mask or never.
         sample: ``sample(state, key, batch_size, hp) -> Sample``.
         set_priorities: ``set_priorities(state, indices, priorities, hp) -> state``; does nothing for
             uniform replay.
@@ -62,10 +63,10 @@ def uniform_replay(example: PyTree, capacity: int, num_envs: int = 1) -> Buffer:
         num_envs: transitions added at a time.
 
     Raises:
-        ValueError: if capacity or num_envs is not positive.
+        ValueError: if capacity or num_envs is out of range.
     """
     require(num_envs > 0, "num_envs", num_envs, "must be positive")
-    require(capacity > 0, "capacity", capacity, "must be positive")
+    require(0 < capacity < 2**31, "capacity", capacity, "must be positive and below 2^31")
     steps = -(-capacity // num_envs)
     packing = Packing(example)
 
@@ -85,9 +86,9 @@ def uniform_replay(example: PyTree, capacity: int, num_envs: int = 1) -> Buffer:
             write = lambda array, new: jax.lax.dynamic_update_slice_in_dim(array, new, start, axis=0)
             advance = 1
         else:
-            # A step that is not valid is written too, but its ring does not advance: the next overwrites it.
-            places = state.position * num_envs + jnp.arange(num_envs)
-            write = lambda array, new: array.at[places].set(new, unique_indices=True)
+            # What is not valid is sent beyond the end, and dropped there.
+            places = jnp.where(valid, state.position, steps) * num_envs + jnp.arange(num_envs)
+            write = lambda array, new: array.at[places].set(new, mode="drop", unique_indices=True)
             advance = valid.astype(jnp.int32)
         return ReplayState(
             write(state.rows, rows),
@@ -98,13 +99,12 @@ def uniform_replay(example: PyTree, capacity: int, num_envs: int = 1) -> Buffer:
 
     def sample(state: ReplayState, key: Key, batch_size: int, hp: Any = None) -> Sample:
         del hp
-        env_key, step_key = jax.random.split(key)
-        # A ring that holds n steps holds them at 0 .. n - 1.
-        if num_envs == 1:
-            indices = _uniform_below(step_key, batch_size, state.filled[0])
-        else:
-            env = jax.random.randint(env_key, (batch_size,), 0, num_envs)
-            indices = _uniform_below(step_key, batch_size, state.filled[env]) * num_envs + env
+        # Number the items held, one environment's after another's. A ring of n steps has them at 0 .. n - 1.
+        end = jnp.cumsum(state.filled)
+        indices = _uniform_below(key, batch_size, end[-1])
+        if num_envs > 1:
+            env = jnp.searchsorted(end, indices, side="right", method="compare_all")
+            indices = (indices - (end - state.filled)[env]) * num_envs + env
         take = lambda array: jnp.take(array, indices, axis=0, mode="clip")
         transitions = packing.unpack(take(state.rows), [take(array) for array in state.apart])
         return Sample(transitions, indices, jnp.ones((batch_size,)))

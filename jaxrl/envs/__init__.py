@@ -1,0 +1,26 @@
+"""Environments: one small protocol, ``make``, wrappers, and an adapter for each suite."""
+
+from jaxrl.envs import probes
+from jaxrl.envs.check import Report, check
+from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.gymnasium_adapter import from_gymnasium, from_vector
+from jaxrl.envs.gymnax_adapter import from_gymnax
+from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
+from jaxrl.envs.registry import make, names, register
+from jaxrl.envs.rendering import render
+from jaxrl.envs.wrappers import (
+    auto_reset,
+    episode_statistics,
+    flatten_observation,
+    for_training,
+    rescale_action,
+    time_limit,
+    transform_reward,
+    unit_actions,
+)
+
+__all__ = [
+    "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
+    "flatten_observation", "for_training", "from_gymnasium", "from_gymnax", "from_vector", "make", "names", "probes",
+    "register", "render", "rescale_action", "time_limit", "transform_reward", "transition_step", "unit_actions",
+]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from typing import Any
 
 import jax
@@ -9,10 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.rendering import gymnax_renderer
 from jaxrl.envs.wrappers import time_limit
+from jaxrl.validation import did_you_mean
 
 PREFIX = "gymnax"
+
+MISDECLARED = ("MemoryChain-bsuite", "MetaMaze-misc", "GaussianBandit-misc")
+"""Environments of gymnax 1.0 whose observations leave the bounds of their space; they get infinite ones."""
 
 
 def names() -> list[str]:
@@ -23,11 +31,36 @@ def names() -> list[str]:
 
 
 def make(name: str, **parameters: Any) -> Environment:
-    """Make a gymnax environment by its id; keyword arguments replace fields of its parameters."""
+    """Make a gymnax environment by its id.
+
+    Args:
+        name: the id.
+        **parameters: fields of its parameters (``max_episode_steps`` stands for ``max_steps_in_episode``) and
+            options of its class, such as ``use_minimal_action_set``.
+
+    Raises:
+        ValueError: if there is no such id or parameter.
+    """
     import gymnax
 
-    env, params = gymnax.make(name)
-    return from_gymnax(env, params.replace(**parameters) if parameters else params, name=name)
+    if name not in gymnax.registered_envs:
+        raise ValueError(f"env={name!r}: gymnax has no such environment{did_you_mean(name, gymnax.registered_envs)}")
+    if "max_episode_steps" in parameters:
+        parameters["max_steps_in_episode"] = parameters.pop("max_episode_steps")
+    try:
+        env, params = gymnax.make(name)
+    except OSError as error:
+        raise OSError(f"env={name!r}: gymnax downloads a data set for it, and that failed: {error}") from error
+    fields = [field.name for field in dataclasses.fields(params)]
+    options = {k: v for k, v in parameters.items() if k not in fields}
+    if options:
+        known = [k for k in inspect.signature(type(env)).parameters if k not in ("args", "kwargs")]
+        for option in options:
+            if option not in known:
+                choices = [*fields, *known]
+                raise ValueError(f"{option}={options[option]!r}: {name} has the parameters {', '.join(choices)}{did_you_mean(option, choices)}")
+        env, params = gymnax.make(name, **options)
+    return from_gymnax(env, params.replace(**{k: v for k, v in parameters.items() if k in fields}), name=name)
 
 
 def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Environment:
@@ -48,8 +81,10 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
     limit = None if limit is None else int(limit)
     separates = hasattr(env, "is_truncated")
     observation_space = convert_space(env.observation_space(params))
+    if name in MISDECLARED:
+        observation_space = spaces.Box(-np.inf, np.inf, observation_space.shape, observation_space.dtype)
     action_space = convert_space(env.action_space(params))
-    observation_dtypes = jax.tree.map(lambda x: x.dtype, _zeros_like_space(observation_space))
+    observation_dtypes = jax.tree.map(lambda x: x.dtype, jax_spaces.zeros(observation_space))
     # Reaching an old environment's own limit must never look like a termination.
     inner_params = params if separates or limit is None else params.replace(max_steps_in_episode=limit + 1)
 
@@ -70,7 +105,8 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
         reward = jnp.asarray(reward, jnp.float32).reshape(())
         return new_state, transition_step(cast(observation), reward, terminated, truncated, _arrays(info))
 
-    adapted = Environment(name, observation_space, action_space, reset, step, limit)
+    render = gymnax_renderer(env, inner_params, name)
+    adapted = Environment(name, observation_space, action_space, reset, step, limit, render)
     return adapted if separates or limit is None else time_limit(adapted, limit)
 
 
@@ -94,12 +130,6 @@ def convert_space(space: Any) -> spaces.Space:
         case "Tuple":
             return spaces.Tuple([convert_space(s) for s in space.spaces])
     raise TypeError(f"cannot convert the gymnax space {space!r}")
-
-
-def _zeros_like_space(space: spaces.Space) -> Any:
-    from jaxrl.spaces import zeros
-
-    return zeros(space)
 
 
 def _strong(x: Any) -> jax.Array:

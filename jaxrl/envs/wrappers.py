@@ -111,9 +111,9 @@ def flatten_observation(env: Environment) -> Environment:
 def rescale_action(env: Environment) -> Environment:
     """Take actions in ``[-1, 1]`` and map them to the bounds of a ``Box``, asymmetric or not.
 
-    ``a -> low + (clip(a, -1, 1) + 1) (high - low) / 2`` where both bounds are finite; dimensions without
-    bounds pass unchanged. A ``Discrete`` space that starts elsewhere than at 0 is shifted to 0; other
-    spaces are left as they are.
+    ``a -> clip((low + high) / 2 + a (high - low) / 2, low, high)`` where both bounds are finite; dimensions without
+    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; other spaces are
+    left as they are.
     """
     unit, to_bounds = unit_actions(env.action_space)
     step = lambda state, action, key: env.step(state, to_bounds(action), key)
@@ -125,15 +125,20 @@ def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any
     if isinstance(space, spaces.Discrete) and space.start != 0:
         start = int(space.start)
         return spaces.Discrete(space.n), lambda action: action + start
+    if isinstance(space, spaces.MultiDiscrete) and np.any(space.start):
+        starts = np.asarray(space.start, np.int32)
+        return spaces.MultiDiscrete(space.nvec), lambda action: action + starts
     if not isinstance(space, spaces.Box):
         return space, lambda action: action
     bounded = np.isfinite(space.low) & np.isfinite(space.high)
-    low = np.where(bounded, space.low, 0.0).astype(np.float32)
-    half_range = np.where(bounded, (space.high - low) / 2, 1.0).astype(np.float32)
+    choose = lambda x, otherwise: np.where(bounded, x, otherwise).astype(np.float32)
+    low, high = choose(space.low, -np.inf), choose(space.high, np.inf)
+    half_low, half_high = choose(space.low, 0.0) / 2, choose(space.high, 0.0) / 2
+    center, half_range = half_high + half_low, choose(half_high - half_low, 1.0)
 
     def to_bounds(action):
         xp = jnp if isinstance(action, jax.Array) else np
-        return xp.where(bounded, low + (xp.clip(action, -1.0, 1.0) + 1.0) * half_range, action)
+        return xp.clip(center + action * half_range, low, high)
 
     unit = spaces.Box(
         np.where(bounded, -1.0, space.low).astype(np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -18,6 +19,7 @@ def clipped_surrogate(ratio: Array, advantage: Array, clip: Array | float) -> Ar
 
     Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7.
     """
+    chex.assert_equal_shape([ratio, advantage])
     return -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
 
 
@@ -40,5 +42,6 @@ def masked_mean(x: Array, mask: Array | None = None) -> Array:
     """The mean of ``x`` over all axes, counting only where ``mask`` is true; zero if it never is."""
     if mask is None:
         return jnp.mean(x)
-    weight = mask.astype(x.dtype)
-    return jnp.sum(x * weight) / jnp.maximum(jnp.sum(weight), 1.0)
+    chex.assert_equal_shape([x, mask])
+    mask = mask.astype(bool)
+    return jnp.sum(jnp.where(mask, x, 0)) / jnp.maximum(jnp.sum(mask), 1)

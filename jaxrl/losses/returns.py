@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -62,7 +63,8 @@ def generalized_advantage_estimation(
     Source: Schulman et al. 2016 (arXiv 1506.02438), equations 11 to 16.
     """
     reward, value, next_value = (jnp.asarray(x, jnp.float32) for x in (reward, value, next_value))
-    terminated = jnp.asarray(terminated, bool)
+    terminated, truncated = jnp.asarray(terminated, bool), jnp.asarray(truncated, bool)
+    chex.assert_equal_shape([reward, value, next_value, terminated, truncated])
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
-    decay = jnp.where(terminated | jnp.asarray(truncated, bool), 0.0, discount * gae_lambda)
-    return linear_recurrence(jnp.broadcast_to(decay, delta.shape), delta)
+    decay = jnp.where(terminated | truncated, 0.0, discount * gae_lambda)
+    return linear_recurrence(decay, delta)

@@ -22,6 +22,7 @@ def huber(error: Array, delta: Array | float = 1.0) -> Array:
 def select(values: Array, action: Array) -> Array:
     """``values[b, action[b]]``: the values ``[B, A]`` of the actions ``[B]``, as ``[B]``."""
     chex.assert_rank([values, action], [2, 1])
+    chex.assert_equal_shape_prefix([values, action], 1)
     return jnp.take_along_axis(values, action[:, None].astype(jnp.int32), axis=-1)[:, 0]
 
 
@@ -60,6 +61,7 @@ def q_learning_target(
     if next_q_selector is None:
         next_value = jnp.max(next_q, axis=-1)
     else:
+        chex.assert_equal_shape([next_q, next_q_selector])
         next_value = select(next_q, jnp.argmax(next_q_selector, axis=-1))
     return one_step_target(reward, terminated, next_value, discount)
 
@@ -69,5 +71,6 @@ def clipped_value_loss(value: Array, old_value: Array, target: Array, clip: Arra
 
     Source: the value clipping of OpenAI baselines' ppo2; Huang et al. 2022, detail 9.
     """
+    chex.assert_equal_shape([value, old_value, target])
     clipped = old_value + jnp.clip(value - old_value, -clip, clip)
     return 0.5 * jnp.maximum((value - target) ** 2, (clipped - target) ** 2)

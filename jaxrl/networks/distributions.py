@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -37,14 +38,19 @@ class Categorical(NamedTuple):
     def entropy(self) -> Array:
         """``[...]`` in nats; actions of probability zero (logit -inf) contribute nothing."""
         log_probs = jax.nn.log_softmax(self.logits)
-        probs = jnp.exp(log_probs)
-        return -jnp.sum(jnp.where(probs > 0, probs * log_probs, 0.0), axis=-1)
+        return -_expectation(log_probs, log_probs)
 
     def kl_divergence(self, other: Categorical) -> Array:
         """``[...]`` ``KL(self || other)`` in nats."""
         p, q = jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits)
-        probs = jnp.exp(p)
-        return jnp.sum(jnp.where(probs > 0, probs * (p - q), 0.0), axis=-1)
+        return _expectation(p, p - q)
+
+
+def _expectation(log_probs: Array, x: Array) -> Array:
+    """The mean of ``x`` over the last axis. Where the probability is zero, ``x`` is replaced before the
+    product, so that an infinite one makes no NaN in the gradient either."""
+    probs = jnp.exp(log_probs)
+    return jnp.sum(probs * jnp.where(probs > 0, x, 0.0), axis=-1)
 
 
 class DiagonalGaussian(NamedTuple):
@@ -63,6 +69,7 @@ class DiagonalGaussian(NamedTuple):
 
     def log_prob(self, action: Array) -> Array:
         """``[...]`` joint log-density of ``[..., n]``."""
+        chex.assert_equal_shape_suffix([action, self.mean], 1)
         z = (action - self.mean) * jnp.exp(-self.log_std)
         return -jnp.sum(0.5 * z**2 + self.log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 

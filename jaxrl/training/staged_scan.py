@@ -47,25 +47,28 @@ def staged_scan(
         The final carry and the outputs ``[T, ...]``.
     """
     carry = jax.tree.map(_strong, carry)
+    steps = jax.tree.leaves(xs)[0].shape[0]
+    if steps == 0:
+        return jax.lax.scan(step, carry, xs)
     x_shapes = jax.eval_shape(lambda xs: jax.tree.map(lambda x: x[0], xs), xs)
     closed, (carry_shape, y_shape) = jax.make_jaxpr(step, return_shape=True)(carry, x_shapes)
     _check_carry(carry, carry_shape)
-    steps = jax.tree.leaves(xs)[0].shape[0]
     program = _Program(closed, num_carry=len(jax.tree.leaves(carry)), sink=length is None)
     if program.bytes_per_step * steps > MEMORY_LIMIT or closed.effects:
         program = _Program(closed, num_carry=len(jax.tree.leaves(carry)), sink=False, hoist=False)
 
     constants = program.run_constants()
     leaves_x = jax.tree.leaves(xs)
-    ahead = jax.vmap(lambda *x: program.run_ahead(constants, x))(*leaves_x)
+    ahead = jax.vmap(lambda *x: program.run_ahead(constants, x), axis_size=steps)(*leaves_x)
 
     def body(carry, ahead):
         return program.run_loop(constants, carry, ahead)
 
     leaves_carry = tuple(jax.tree.leaves(carry))
     if length is None:
-        final, saved = jax.lax.scan(body, leaves_carry, ahead)
-        ys = jax.vmap(lambda ahead, saved: program.run_behind(constants, ahead, saved))(ahead, saved)
+        final, saved = jax.lax.scan(body, leaves_carry, ahead, length=steps)
+        behind = lambda ahead, saved: program.run_behind(constants, ahead, saved)
+        ys = jax.vmap(behind, axis_size=steps)(ahead, saved)
     else:
         if jax.tree.leaves(y_shape):
             raise ValueError("staged_scan with a length needs a step without outputs; accumulate in the carry")
@@ -78,12 +81,13 @@ def staged_scan(
 class _Operation:
     """One primitive of the opened-up body; ``inputs`` and ``outputs`` are slots."""
 
-    def __init__(self, eqn, inputs, outputs):
+    def __init__(self, eqn, inputs, outputs, debug_info):
         self.eqn, self.inputs, self.outputs = eqn, inputs, outputs
+        self.debug_info = debug_info._replace(arg_names=None, result_paths=None)
 
     def run(self, slots: dict[int, Any]) -> None:
         arguments = {v: i for v, i in zip(self.eqn.invars, self.inputs, strict=True) if not isinstance(v, Literal)}
-        jaxpr = Jaxpr([], list(arguments), self.eqn.outvars, [self.eqn], self.eqn.effects)
+        jaxpr = Jaxpr([], list(arguments), self.eqn.outvars, [self.eqn], self.eqn.effects, self.debug_info)
         out = jaxpr_as_fun(ClosedJaxpr(jaxpr, []))(*(slots[i] for i in arguments.values()))
         slots.update(zip(self.outputs, out, strict=True))
 
@@ -131,7 +135,7 @@ class _Program:
                     results = self._open(inner, [], arguments)
             else:
                 results = [self._slot(v.aval) for v in eqn.outvars]
-                self.operations.append(_Operation(eqn, arguments, results))
+                self.operations.append(_Operation(eqn, arguments, results, jaxpr.debug_info))
             environment.update(zip(eqn.outvars, results, strict=True))
         return [read(v) for v in jaxpr.outvars]
 
@@ -140,7 +144,7 @@ class _Program:
         self.constant_ops, self.ahead_ops, rest = [], [], []
         for op in self.operations:
             kinds = set(op.inputs)
-            if kinds <= constant:
+            if kinds <= constant and not op.eqn.effects:
                 constant.update(op.outputs)
                 self.constant_ops.append(op)
             elif hoist and kinds <= constant | ahead:

@@ -1,0 +1,191 @@
+"""The work that ``speed.py`` measures: each case with its contenders, and the bars it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alternate import Bound, Case, Contender, Ratio
+
+CARTPOLE = "gymnax:CartPole-v1"
+HOST_CARTPOLE = "gymnasium:CartPole-v1"
+CAPACITY = 131_072
+ONE_THREAD = {"NPROC": "1"}
+FOUR_THREADS = {"NPROC": "4"}
+"""With XLA's default of one thread a core, a program of several seeds can stop for ever on two cores."""
+
+
+def ours(name: str, task: str, **parameters: Any) -> Contender:
+    return Contender(name, "ours.py", {"task": task, **parameters})
+
+
+def plain(name: str, script: str, variables: dict[str, str] | None = None, **parameters: Any) -> Contender:
+    return Contender(name, f"peers/{script}", parameters, variables=variables or {})
+
+
+def peer(name: str, script: str, variables: dict[str, str] | None = None, **parameters: Any) -> Contender:
+    return Contender(name, f"peers/{script}", parameters, peer=True, variables=variables or {})
+
+
+def ppo_case(quick: bool) -> Case:
+    steps = 20_000 if quick else 500_000
+    return Case(
+        "ppo",
+        f"PPO, CartPole-v1, one seed, {steps:,} steps (4 environments x 128 steps, 4 epochs, 4 minibatches, 64-64 tanh)",
+        (
+            ours("jaxrl", "whole_run", algorithm="ppo", env=CARTPOLE, steps=steps),
+            plain("plain loop", "plain_ppo.py", steps=steps),
+            plain("plain loop, NPROC=1", "plain_ppo.py", ONE_THREAD, steps=steps),
+            peer("rejax", "rejax_ppo.py", steps=steps),
+            peer("rejax, NPROC=1", "rejax_ppo.py", ONE_THREAD, steps=steps),
+        ),
+        (
+            Ratio("jaxrl / rejax", "jaxrl", "rejax", at_least=1.5),
+            Ratio("jaxrl / rejax, NPROC=1", "jaxrl", "rejax, NPROC=1", at_least=1.5),
+            Ratio("jaxrl / plain loop", "jaxrl", "plain loop", at_least=1.2),
+            Ratio("jaxrl / plain loop, NPROC=1", "jaxrl", "plain loop, NPROC=1", at_least=1.2),
+        ),
+    )
+
+
+def ppo_8seeds_case(quick: bool) -> Case:
+    steps = 10_000 if quick else 200_000
+    return Case(
+        "ppo_8seeds",
+        f"PPO as above, eight seeds of {steps:,} steps (ours divided between two CPU devices)",
+        (
+            ours("jaxrl, two devices", "whole_run", algorithm="ppo", env=CARTPOLE, steps=steps, seeds=8, devices=2),
+            plain("plain loop under vmap", "plain_ppo.py", FOUR_THREADS, steps=steps, seeds=8),
+        ),
+        (Ratio("jaxrl / plain loop under vmap", "jaxrl, two devices", "plain loop under vmap", at_least=1.8),),
+    )
+
+
+def dqn_case(quick: bool) -> Case:
+    steps = 3_000 if quick else 20_000
+    work = {"steps": steps, "buffer_size": CAPACITY}
+    return Case(
+        "dqn",
+        f"Double DQN, CartPole-v1, {steps:,} steps of one environment, an update of batch 256 at each, "
+        f"64-64 relu, buffer {CAPACITY:,}",
+        (
+            ours("jaxrl", "whole_run", algorithm="dqn", env=CARTPOLE, **work),
+            plain("plain loop", "plain_dqn.py", **work),
+            plain("plain loop, NPROC=1", "plain_dqn.py", ONE_THREAD, **work),
+            peer("plain loop on flashbax", "flashbax_dqn.py", **work),
+            peer("rejax", "rejax_dqn.py", **work),
+            peer("rejax, NPROC=1", "rejax_dqn.py", ONE_THREAD, **work),
+        ),
+        (
+            Ratio("jaxrl / rejax", "jaxrl", "rejax", at_least=5.0),
+            Ratio("jaxrl / rejax, NPROC=1", "jaxrl", "rejax, NPROC=1", at_least=5.0),
+            Ratio("jaxrl / plain loop", "jaxrl", "plain loop"),
+            Ratio("jaxrl / plain loop, NPROC=1", "jaxrl", "plain loop, NPROC=1"),
+            Ratio("jaxrl / plain loop on flashbax", "jaxrl", "plain loop on flashbax"),
+        ),
+    )
+
+
+def dqn_capacity_case(quick: bool) -> Case:
+    small, large = 10_000, 1_000_000
+    work = {"algorithm": "dqn", "env": CARTPOLE, "iterations": 2_000 if quick else 20_000, "steps": 2_000_000}
+    contender = lambda name, size: ours(name, "iterations", buffer_size=size, prefill=size, **work)
+    return Case(
+        "dqn_capacity",
+        f"DQN as above, {work['iterations']:,} iterations with a full buffer of {small:,} and of {large:,} transitions",
+        (contender("jaxrl, 10,000", small), contender("jaxrl, 1,000,000", large)),
+        (Ratio("time of an iteration, 1,000,000 / 10,000", "jaxrl, 10,000", "jaxrl, 1,000,000", at_most=1.2),),
+    )
+
+
+def host_ppo_case(quick: bool) -> Case:
+    steps = 2_048 if quick else 20_480
+    mine = {"algorithm": "ppo", "env": HOST_CARTPOLE, "steps": steps}
+    return Case(
+        "host_ppo",
+        f"PPO on Gymnasium's CartPole-v1 (on the host), {steps:,} steps a seed; steps of all seeds are counted",
+        (
+            ours("jaxrl, 3 seeds", "whole_run", seeds=3, **mine),
+            ours("jaxrl, 1 seed", "whole_run", **mine),
+            peer("stable-baselines3", "sb3_ppo.py", steps=steps),
+            peer("stable-baselines3, 1 thread", "sb3_ppo.py", steps=steps, threads=1),
+            peer("sbx", "sb3_ppo.py", steps=steps, library="sbx"),
+        ),
+        tuple(
+            Ratio(f"{mine} / {other}", mine, other, at_least=bar)
+            for mine, bar in (("jaxrl, 3 seeds", 4.0), ("jaxrl, 1 seed", None))
+            for other in ("stable-baselines3", "stable-baselines3, 1 thread", "sbx")
+        ),
+    )
+
+
+def compile_case(quick: bool) -> Case:
+    del quick
+    contender = lambda algorithm, program: ours(
+        f"jaxrl {algorithm}, {PROGRAMS[program]}", "compile", algorithm=algorithm, program=program,
+        env=CARTPOLE, steps=500_000, buffer_size=CAPACITY,
+    )  # fmt: skip
+    contenders = tuple(contender(a, p) for a in ("ppo", "dqn") for p in PROGRAMS)
+    return Case(
+        "compile",
+        "Cold compile of the training programs (tracing, lowering and compiling, in a fresh process)",
+        (
+            *contenders,
+            plain("plain loop ppo", "plain_ppo.py", steps=500_000, compile_only=True),
+            plain("plain loop dqn", "plain_dqn.py", steps=20_000, buffer_size=CAPACITY, compile_only=True),
+            peer("rejax ppo", "rejax_ppo.py", steps=500_000, compile_only=True),
+            peer("rejax dqn", "rejax_dqn.py", steps=20_000, buffer_size=CAPACITY, compile_only=True),
+        ),
+        bounds=tuple(Bound(c.name, "median", at_most=5.0) for c in contenders),
+        fresh="compile_seconds",
+    )
+
+
+PROGRAMS = {
+    "runner": "the command's programs (initialise, advance, evaluate)",
+    "train": "the whole run as one program",
+}
+
+
+def import_case(quick: bool) -> Case:
+    del quick
+    contender = lambda name, *modules: plain(name, "import_time.py", modules=modules)
+    everything = "jaxrl.algorithms", "jaxrl.envs", "jaxrl.training", "jaxrl.experiment.run"
+    return Case(
+        "import",
+        "Importing in a fresh process",
+        (
+            contender("import jaxrl", "jaxrl"),
+            contender("all that a run uses", "jaxrl", *everything),
+            contender("import jax", "jax"),
+            peer("import rejax", "import_time.py", modules=("rejax",)),
+        ),
+        bounds=(Bound("import jaxrl", "median", at_most=1.5),),
+        fresh="import_seconds",
+    )
+
+
+def sweep_case(quick: bool) -> Case:
+    steps = 5_120 if quick else 51_200
+    grid, seeds = "8 learning rates x 8 seeds", "64 seeds"
+    work = {"env": CARTPOLE, "steps": steps, "devices": 2}
+    return Case(
+        "sweep",
+        f"jaxrl.sweep of PPO as above, {steps:,} steps of each of 64 runs, on two CPU devices",
+        (ours(grid, "sweep", learning_rates=8, seeds=8, **work), ours(seeds, "sweep", seeds=64, **work)),
+        (Ratio(f"{grid} / {seeds}", grid, seeds, at_least=1.0),),
+        (Bound(grid, "compilations", at_most=1),),
+    )
+
+
+CASES: dict[str, Callable[[bool], Case]] = {
+    "ppo": ppo_case,
+    "ppo_8seeds": ppo_8seeds_case,
+    "dqn": dqn_case,
+    "dqn_capacity": dqn_capacity_case,
+    "host_ppo": host_ppo_case,
+    "compile": compile_case,
+    "import": import_case,
+    "sweep": sweep_case,
+}
+"""By name: ``case(quick)``, where a quick case does little work, only to see that it runs."""

@@ -1,0 +1,381 @@
+"""Environments of Gymnasium, stepped on the host: ids, environments of your own, and vector environments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
+from jaxrl.envs.rendering import prepare_pygame
+from jaxrl.envs.wrappers import unit_actions
+from jaxrl.types import PyTree, TimeStep
+from jaxrl.validation import did_you_mean, require
+
+PREFIX = "gymnasium"
+
+EXTRAS = {"gymnasium.envs.mujoco": "mujoco", "gymnasium.envs.box2d": "box2d", "ale_py": "atari"}
+"""The extra of jaxrl that installs a simulator, by the beginning of an environment's entry point."""
+
+
+def names() -> list[str]:
+    """Every environment id that is registered with Gymnasium."""
+    return [name for name in gymnasium.registry if not name.startswith("GymV2")]
+
+
+def make(name: str, **parameters: Any) -> HostEnvironment:
+    """Make an environment by its Gymnasium id, also as ``"module:Name-v0"``, where the module registers it.
+
+    Args:
+        name: the id.
+        **parameters: keyword arguments of ``gymnasium.make``, such as ``max_episode_steps``.
+
+    Raises:
+        ValueError: if there is no such id, or it does not take these parameters.
+        ImportError: if its simulator is not installed.
+    """
+    _register_plugin(name)
+
+    def make_env(render_mode: str | None = None) -> gymnasium.Env:
+        # The checker of Gymnasium slows each step down; ``jaxrl.envs.check`` does its work once.
+        mode = {} if render_mode is None else {"render_mode": render_mode}
+        return gymnasium.make(name, **{"disable_env_checker": True, **mode, **parameters})
+
+    try:
+        return from_gymnasium(make_env, name=name)
+    except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
+        raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{did_you_mean(name, names())}") from error
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise ImportError(f"env={name!r}: {_install_hint(name, error)}") from error
+    except TypeError as error:
+        raise ValueError(f"env={name!r}: {error}") from error
+
+
+def from_gymnasium(make_env: Callable[..., gymnasium.Env], *, name: str | None = None) -> HostEnvironment:
+    """Adapt a Gymnasium environment.
+
+    Args:
+        make_env: a function (or class) that makes one; if it has an argument ``render_mode``, that is used.
+        name: a name for people; by default the environment's id or class.
+
+    Raises:
+        TypeError: if it makes something else, or the environment has a space that jaxrl does not support.
+    """
+    if isinstance(make_env, gymnasium.Env):
+        raise TypeError("from_gymnasium takes a function that makes an environment, since many are needed: pass `lambda: MyEnv(...)`")
+
+    def make_single(render_mode: str | None = None) -> gymnasium.Env:
+        if render_mode is None or not _takes(make_env, "render_mode"):
+            return make_env()
+        prepare_pygame()
+        return make_env(render_mode=render_mode)
+
+    env = make_single()
+    if not isinstance(env, gymnasium.Env):
+        raise TypeError(f"expected a function that makes a gymnasium.Env, but it made a {type(env).__name__}")
+    env.close()
+    _require_supported(env.observation_space, env.action_space)
+    spec = env.spec
+    return HostEnvironment(
+        name=name or (spec.id if spec else type(env.unwrapped).__name__),
+        observation_space=delivered_space(env.observation_space),
+        action_space=env.action_space,
+        max_episode_steps=spec.max_episode_steps if spec else None,
+        make_vector=lambda num_envs: EnvironmentList([make_single() for _ in range(num_envs)]),
+        make_single=make_single,
+    )
+
+
+def from_vector(
+    envs: gymnasium.vector.VectorEnv | Callable[[int], gymnasium.vector.VectorEnv],
+    *,
+    name: str | None = None,
+    max_episode_steps: int | None = None,
+    make_single: Callable[[str | None], gymnasium.Env] | None = None,
+) -> HostEnvironment:
+    """Adapt vector environments of Gymnasium's kind, with same-step or next-step reset.
+
+    Args:
+        envs: ``envs(num_envs)`` makes one. One that is ready can be given as well: it is then lent to one user
+            at a time, and never closed, so that training works but evaluation beside it does not.
+        name: a name for people.
+        max_episode_steps: the time limit that they impose, for information.
+        make_single: ``make_single(render_mode)`` makes a single environment, for rendering.
+
+    Raises:
+        ValueError: if their ``autoreset_mode`` is neither of the two.
+    """
+    if isinstance(envs, gymnasium.vector.VectorEnv):
+        ready, make_vector = envs, _Lender(envs)
+    else:
+        ready, make_vector = None, lambda num_envs: AdaptedVectorEnv(envs(num_envs))
+    first = ready if ready is not None else envs(1)
+    _autoreset_mode(first)
+    observation_space, action_space = first.single_observation_space, first.single_action_space
+    _require_supported(observation_space, action_space)
+    spec = getattr(first, "spec", None)
+    if ready is None:
+        first.close()
+    return HostEnvironment(
+        name=name or (spec.id if spec else type(first.unwrapped).__name__),
+        observation_space=delivered_space(observation_space),
+        action_space=action_space,
+        max_episode_steps=max_episode_steps or (spec.max_episode_steps if spec else None),
+        make_vector=make_vector,
+        make_single=make_single,
+        num_envs=None if ready is None else ready.num_envs,
+    )
+
+
+class EnvironmentList:
+    """A ``VectorEnv`` of single environments, stepped in turn and reset in the very step that ends an episode.
+
+    It does what ``SyncVectorEnv`` with same-step reset does, without the copies and the batching of infos.
+    """
+
+    def __init__(self, envs: Sequence[gymnasium.Env]):
+        self._envs = list(envs)
+        self.num_envs = len(self._envs)
+        self._stack = _stacker(self._envs[0].observation_space)
+        self._split = _splitter(self._envs[0].action_space)
+        self._episodes = RunningEpisodes(self.num_envs)
+
+    def reset(self, seed: int) -> PyTree:
+        """Start new episodes, with a seed for each environment that ``numpy.random.SeedSequence(seed)`` makes."""
+        self._episodes = RunningEpisodes(self.num_envs)
+        self._observations = [env.reset(seed=s)[0] for env, s in zip(self._envs, seeds_of(seed, self.num_envs), strict=True)]
+        return self._stack(self._observations)
+
+    def step(self, action: PyTree) -> HostStep:
+        observations, rewards, terminated, truncated = [], [], [], []
+        for env, a in zip(self._envs, self._split(action), strict=True):
+            observation, reward, is_terminated, is_truncated, _ = env.step(a)
+            observations.append(observation)
+            rewards.append(reward)
+            terminated.append(is_terminated)
+            truncated.append(is_truncated and not is_terminated)
+        next_observation = observation = self._stack(observations)
+        terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
+        ended = terminated | truncated
+        if ended.any():
+            for i in np.flatnonzero(ended):
+                observations[i], _ = self._envs[i].reset()
+            observation = self._stack(observations)
+        reward = np.array(rewards, np.float32)
+        info = self._episodes.add(reward, ended)
+        return HostStep(TimeStep(observation, next_observation, reward, terminated, truncated, info), None)
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+
+class AdaptedVectorEnv:
+    """A ``VectorEnv`` around a vector environment of Gymnasium's kind, in either of its two modes of reset."""
+
+    def __init__(self, envs: gymnasium.vector.VectorEnv, on_close: Callable[[], None] | None = None):
+        self._envs = envs
+        self._on_close = on_close or envs.close
+        self.num_envs = envs.num_envs
+        self._same_step = _autoreset_mode(envs) == AutoresetMode.SAME_STEP
+        self._own = _copier(envs.single_observation_space)
+        self._stack = _stacker(envs.single_observation_space)
+        self._to_actions = _batch_of_actions(envs.single_action_space)
+        self._episodes = RunningEpisodes(self.num_envs)
+        self._ended = np.zeros(self.num_envs, bool)
+
+    def reset(self, seed: int) -> PyTree:
+        """Start new episodes with this seed, from which the vector environment derives one for each of its own."""
+        self._episodes = RunningEpisodes(self.num_envs)
+        self._ended = np.zeros(self.num_envs, bool)
+        return self._own(self._envs.reset(seed=int(seed))[0])
+
+    def step(self, action: PyTree) -> HostStep:
+        observation, reward, terminated, truncated, infos = self._envs.step(self._to_actions(action))
+        observation = next_observation = self._own(observation)
+        reward, terminated, truncated = np.array(reward, np.float32), np.array(terminated, bool), np.array(truncated, bool)
+        truncated &= ~terminated
+        ended = terminated | truncated
+        # In next-step mode, the step after an end ignores the action and returns the first observation.
+        valid = None if self._same_step else ~self._ended
+        if self._same_step and ended.any():
+            next_observation = self._with_final(observation, infos, ended)
+        self._ended = ended
+        info = self._episodes.add(reward, ended, valid)
+        return HostStep(TimeStep(observation, next_observation, reward, terminated, truncated, info), valid)
+
+    def close(self) -> None:
+        self._on_close()
+
+    def _with_final(self, observation: PyTree, infos: dict[str, Any], ended: np.ndarray) -> PyTree:
+        if "final_obs" not in infos:
+            raise ValueError("the vector environment reset itself in the same step without infos['final_obs'], the true final observation: use AutoresetMode.NEXT_STEP, or add it")
+        rows = np.flatnonzero(ended)
+        final = infos["final_obs"]
+        if isinstance(final, np.ndarray) and final.dtype == object:
+            final = self._stack([final[i] for i in rows])
+        else:
+            final = jax.tree.map(lambda x: x[rows], self._own(final))
+        return jax.tree.map(lambda x, new: _with_rows(x, rows, new), observation, final)
+
+
+class _Lender:
+    """Lends a ready vector environment to one user at a time."""
+
+    def __init__(self, envs: gymnasium.vector.VectorEnv):
+        self._envs, self._lent = envs, False
+
+    def __call__(self, num_envs: int) -> VectorEnv:
+        require(num_envs == self._envs.num_envs, "num_envs", num_envs, f"the given vector environment has {self._envs.num_envs}")
+        if self._lent:
+            raise ValueError("the given vector environment is already in use: pass a function `num_envs -> VectorEnv`, so that several seeds or an evaluation can have their own")
+        self._lent = True
+        return AdaptedVectorEnv(self._envs, on_close=self._give_back)
+
+    def _give_back(self) -> None:
+        self._lent = False
+
+
+def seeds_of(seed: int, num_envs: int) -> list[int]:
+    """Seeds of a batch of environments; those of seeds 0 and 1 have nothing in common, unlike ``seed + i``."""
+    return [int(s) for s in np.random.SeedSequence(int(seed)).generate_state(num_envs)]
+
+
+def delivered_space(space: spaces.Space) -> spaces.Space:
+    """The space with the dtypes that JAX keeps: 64-bit boxes become 32-bit ones."""
+    match space:
+        case spaces.Dict():
+            return spaces.Dict({k: delivered_space(s) for k, s in space.spaces.items()})
+        case spaces.Tuple():
+            return spaces.Tuple([delivered_space(s) for s in space.spaces])
+        case spaces.Box() if (dtype := _delivered(space.dtype)) != space.dtype:
+            limits = np.finfo(dtype) if np.issubdtype(dtype, np.floating) else np.iinfo(dtype)
+            narrow = lambda x: np.where(np.isinf(x), x, np.clip(x, limits.min, limits.max)).astype(dtype)
+            return spaces.Box(narrow(space.low), narrow(space.high), space.shape, dtype)
+    return space
+
+
+def _delivered(dtype: Any) -> np.dtype:
+    return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
+
+
+def _stacker(space: spaces.Space) -> Callable[[Sequence[Any]], PyTree]:
+    """A function from a sequence of observations to a fresh batch of them."""
+    match space:
+        case spaces.Dict():
+            parts = {k: _stacker(s) for k, s in space.spaces.items()}
+            return lambda xs: {k: stack([x[k] for x in xs]) for k, stack in parts.items()}
+        case spaces.Tuple():
+            parts = [_stacker(s) for s in space.spaces]
+            return lambda xs: tuple(stack([x[i] for x in xs]) for i, stack in enumerate(parts))
+    shape, dtype = space.shape, _delivered(space.dtype)
+
+    def stack(xs):
+        batch = np.empty((len(xs), *shape), dtype)
+        for i, x in enumerate(xs):
+            batch[i] = x
+        return batch
+
+    return stack
+
+
+def _copier(space: spaces.Space) -> Callable[[Any], PyTree]:
+    """A function that copies a batch of observations into arrays of our own."""
+    match space:
+        case spaces.Dict():
+            parts = {k: _copier(s) for k, s in space.spaces.items()}
+            return lambda x: {k: copy(x[k]) for k, copy in parts.items()}
+        case spaces.Tuple():
+            parts = [_copier(s) for s in space.spaces]
+            return lambda x: tuple(copy(x[i]) for i, copy in enumerate(parts))
+    dtype = _delivered(space.dtype)
+    return lambda x: np.array(x, dtype)
+
+
+def _batch_of_actions(space: spaces.Space) -> Callable[[PyTree], PyTree]:
+    """A function from canonical actions ``[B, ...]`` to a batch of the environment's own."""
+    match space:
+        case spaces.Dict():
+            parts = {k: _batch_of_actions(s) for k, s in space.spaces.items()}
+            return lambda action: {k: convert(action[k]) for k, convert in parts.items()}
+        case spaces.Tuple():
+            parts = [_batch_of_actions(s) for s in space.spaces]
+            return lambda action: tuple(convert(action[i]) for i, convert in enumerate(parts))
+    _, to_bounds = unit_actions(space)
+    return lambda action: to_bounds(np.asarray(action)).astype(space.dtype, copy=False)
+
+
+def _splitter(space: spaces.Space) -> Callable[[PyTree], Sequence[Any]]:
+    """A function from canonical actions ``[B, ...]`` to a sequence of the environment's own."""
+    convert = _batch_of_actions(space)
+    match space:
+        case spaces.Discrete():
+            return lambda action: convert(action).tolist()
+        case spaces.Dict() | spaces.Tuple():
+
+            def split(action):
+                action = convert(action)
+                num_envs = len(jax.tree.leaves(action)[0])
+                return [jax.tree.map(lambda x: x[i], action) for i in range(num_envs)]  # noqa: B023
+
+            return split
+    return convert
+
+
+def _with_rows(batch: np.ndarray, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
+    batch = batch.copy()
+    batch[rows] = new
+    return batch
+
+
+def _autoreset_mode(envs: gymnasium.vector.VectorEnv) -> AutoresetMode:
+    # An environment's own attribute comes first: ``metadata`` is shared by all that are of one class.
+    mode = getattr(envs.unwrapped, "autoreset_mode", None) or envs.metadata.get("autoreset_mode")
+    try:
+        mode = AutoresetMode(mode)
+    except ValueError:
+        mode = None
+    if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        found = "none" if mode is None else mode.name
+        raise ValueError(f"autoreset_mode={found}: the vector environment must reset itself; make it with autoreset_mode=AutoresetMode.SAME_STEP or NEXT_STEP")
+    return mode
+
+
+def _require_supported(*checked: spaces.Space) -> None:
+    for space in checked:
+        jax_spaces.flat_size(space)
+
+
+def _takes(function: Callable[..., Any], argument: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _register_plugin(name: str) -> None:
+    """Atari's environments are known only once its package has been imported."""
+    if name.startswith("ALE/"):
+        try:
+            gymnasium.register_envs(importlib.import_module("ale_py"))
+        except ImportError as error:
+            raise ImportError(f"env={name!r}: it needs a package that is not installed: pip install 'jaxrl[atari]'") from error
+
+
+def _install_hint(name: str, error: Exception) -> str:
+    spec = gymnasium.registry.get(name)
+    entry_point = spec.entry_point if spec is not None and isinstance(spec.entry_point, str) else ""
+    extra = next((extra for start, extra in EXTRAS.items() if entry_point.startswith(start)), None)
+    if extra is None or "gymnasium-robotics" in str(error):
+        return str(error)
+    cause = str(error.__cause__ or error).splitlines()[0]
+    return f"it needs a simulator that is not installed: pip install 'jaxrl[{extra}]' ({cause})"

@@ -1,0 +1,93 @@
+"""The protocol of environments that are stepped on the host: Gymnasium's, ALE's and other simulators."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl.types import PyTree, Spec, TimeStep
+
+
+class HostStep(NamedTuple):
+    """What ``VectorEnv.step`` returns."""
+
+    timestep: TimeStep
+    """NumPy arrays ``[B, ...]``. ``info`` has ``episode_return`` (float32) and ``episode_length`` (int32), the
+    running sums of the raw reward and of the steps, those of the whole episode at the step that ends it."""
+    valid: np.ndarray | None
+    """``[B]`` False where nothing happened: the dummy step in which a simulator with next-step reset only
+    returns the new episode's first observation. It must not be learned from. None when all are real."""
+
+
+class VectorEnv(Protocol):
+    """``B`` environments stepped together, which reset themselves when an episode ends.
+
+    The arrays that it returns are never written to again.
+    """
+
+    num_envs: int
+
+    def reset(self, seed: int) -> PyTree:
+        """Start new episodes; the same seed gives the same ones. Returns the observation ``[B, ...]``."""
+        ...
+
+    def step(self, action: PyTree) -> HostStep:
+        """Take one action ``[B, ...]`` in each: a ``Box`` in ``[-1, 1]``, a ``Discrete`` counted from 0."""
+        ...
+
+    def close(self) -> None:
+        """Stop the simulators."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HostEnvironment:
+    """One environment on the host: how to make any number of them.
+
+    Attributes:
+        name: a name for people.
+        observation_space: a ``gymnasium.spaces`` space with the dtypes that steps deliver (float32, not float64).
+        action_space: the environment's own, with its bounds; ``VectorEnv.step`` takes rescaled actions.
+        max_episode_steps: the time limit that truncates, for information.
+        make_vector: ``make_vector(num_envs) -> VectorEnv``.
+        make_single: ``make_single(render_mode) -> gymnasium.Env``, for rendering; it takes the environment's
+            own actions. None if there is no way to make one.
+        num_envs: the only number that ``make_vector`` accepts, if there is one.
+    """
+
+    name: str
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    max_episode_steps: int | None
+    make_vector: Callable[[int], VectorEnv]
+    make_single: Callable[[str | None], Any] | None = None
+    num_envs: int | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """What an algorithm needs to know to be built."""
+        return Spec(self.name, self.observation_space, self.action_space, self.max_episode_steps)
+
+
+class RunningEpisodes:
+    """The running return and length of ``B`` episodes."""
+
+    def __init__(self, num_envs: int):
+        self._returns = np.zeros(num_envs, np.float32)
+        self._lengths = np.zeros(num_envs, np.int32)
+
+    def add(self, reward: np.ndarray, ended: np.ndarray, valid: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Count one step ``[B]``, where ``valid``, and start anew where an episode ended."""
+        returns = self._returns + reward
+        lengths = self._lengths + 1
+        if valid is not None:
+            returns, lengths = np.where(valid, returns, self._returns), np.where(valid, lengths, self._lengths)
+        if ended.any():
+            self._returns, self._lengths = np.where(ended, np.float32(0), returns), np.where(ended, np.int32(0), lengths)
+        else:
+            self._returns, self._lengths = returns, lengths
+        return {"episode_return": returns, "episode_length": lengths}

@@ -1,0 +1,117 @@
+"""Making environments by name, from compiled suites, from Gymnasium and from modules of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import gymnasium
+
+from jaxrl.envs import gymnasium_adapter
+from jaxrl.envs.environment import Environment
+from jaxrl.envs.host import HostEnvironment
+from jaxrl.validation import did_you_mean, require
+
+SUITES = {"gymnax": "jaxrl.envs.gymnax_adapter", "gymnasium": "jaxrl.envs.gymnasium_adapter"}
+"""Modules with ``names()`` and ``make(name, **parameters)``, by prefix; earlier ones are preferred."""
+
+_registered: dict[str, Callable[..., Any]] = {}
+
+
+def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
+    """Make an environment.
+
+    Args:
+        id: a name that was given to ``register``; an id of a suite, of which a compiled one is preferred
+            (``"CartPole-v1"``); the same with a prefix that chooses (``"gymnax:CartPole-v1"``,
+            ``"gymnasium:CartPole-v1"``); or ``"module.path:factory"``, a function of yours.
+        **parameters: passed to what makes it: parameters of a gymnax environment, keyword arguments of
+            ``gymnasium.make`` or of your factory. ``max_episode_steps`` sets the time limit in each suite.
+
+    Raises:
+        ValueError: if there is no such environment (with the nearest names) or parameter.
+        ImportError: if a package that it needs is not installed (with the line that installs it).
+        TypeError: if a factory returns something else than an environment.
+    """
+    require(isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"')
+    if id in _registered:
+        return _adapt(_registered[id], parameters, id)
+    prefix, _, rest = id.partition(":")
+    if rest and prefix in SUITES:
+        return _make_in(prefix, rest, parameters)
+    if rest:
+        return _adapt(_imported(prefix, rest, id), parameters, id)
+    for suite in SUITES:
+        # Atari's ids are only known to Gymnasium once their package is imported.
+        if id in _suite(suite).names() or (suite == "gymnasium" and id.startswith("ALE/")):
+            return _make_in(suite, id, parameters)
+    known = [name for group in names().values() for name in group]
+    raise ValueError(f"env={id!r}: there is no such environment{did_you_mean(id, known)} (`jaxrl list` shows all; module.path:factory makes your own)")
+
+
+def register(name: str, factory: Callable[..., Any]) -> None:
+    """Give an environment of your own a name for ``make``; an earlier one of that name is replaced.
+
+    Args:
+        name: without a colon.
+        factory: ``factory(**parameters)`` returns an ``Environment``, a ``HostEnvironment``, a
+            ``gymnasium.Env`` (so its class will do) or a ``gymnasium.vector.VectorEnv``.
+    """
+    require(bool(name) and ":" not in name, "name", name, "must be a name without a colon")
+    if not callable(factory):
+        raise TypeError(f"factory={factory!r}: must be a function that makes an environment")
+    _registered[name] = factory
+
+
+def names() -> dict[str, list[str]]:
+    """The ids of each suite that is installed, and first those of ``register``."""
+    found = {"registered": list(_registered)} if _registered else {}
+    for suite in SUITES:
+        try:
+            found[suite] = _suite(suite).names()
+        except ImportError:
+            continue
+    return found
+
+
+def _suite(suite: str) -> ModuleType:
+    return importlib.import_module(SUITES[suite])
+
+
+def _make_in(suite: str, name: str, parameters: dict[str, Any]) -> Environment | HostEnvironment:
+    return _suite(suite).make(name, **parameters)
+
+
+def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise
+        raise ValueError(f"env={id!r}: there is no suite or module {module_name!r}{did_you_mean(module_name, SUITES)}") from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise ValueError(f"env={id!r}: {module_name} has no function {attribute!r}{did_you_mean(attribute, public)}")
+    return factory
+
+
+def _adapt(factory: Callable[..., Any], parameters: dict[str, Any], id: str) -> Environment | HostEnvironment:
+    try:
+        inspect.signature(factory).bind(**parameters)
+    except TypeError as error:
+        raise ValueError(f"env={id!r}: its factory cannot be called with the given parameters {parameters}: {error}") from error
+    made = factory(**parameters)
+    match made:
+        case Environment() | HostEnvironment():
+            return made
+        case gymnasium.Env():
+            made.close()
+            return gymnasium_adapter.from_gymnasium(partial(factory, **parameters), name=id)
+        case gymnasium.vector.VectorEnv():
+            return gymnasium_adapter.from_vector(made, name=id)
+    raise TypeError(f"env={id!r}: its factory returned a {type(made).__name__}; it must return a jaxrl Environment or HostEnvironment, or a gymnasium.Env")

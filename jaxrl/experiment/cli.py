@@ -1,0 +1,487 @@
+"""The command ``jaxrl``: train, eval, play, plot, sweep and list.
+
+Exit status: 0 done; 1 the run diverged; 2 something that the user can put right; 128 + N stopped by signal N.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from jaxrl.experiment.errors import UserError
+
+PREFIXES = ("hp", "config", "env")
+"""Options with a dot: what comes after it depends on the algorithm or the environment."""
+
+
+def _count(texts: list[str]) -> int:
+    from jaxrl.experiment.values import literal
+
+    value = literal(texts[0].replace(",", "_"))
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+        raise ValueError(f"{texts[0]!r} is not a whole number")
+    return int(value)
+
+
+def _option(metavar: str, default: str) -> Any:
+    """How the help shows an option that may be left out."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
+def _required(metavar: str) -> Any:
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(required)")
+
+
+_COUNT = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="N",
+    instance_from_str=_count,
+    is_instance=lambda x: isinstance(x, int),
+    str_from_instance=lambda x: [str(x)],
+)
+"""An integer that may be written as 500000, 500_000 or 5e5."""
+
+Count = Annotated[int, _COUNT]
+TUNED = "those tuned for ALGO and ENV, if any"
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train an algorithm on an environment, or go on with a run that was stopped."""
+
+    algorithm: tyro.conf.Positional[Annotated[str | None, _option("ALGO", "that of --resume")]] = None
+    """The algorithm, such as ppo."""
+    env: Annotated[str | None, _option("ID", "that of --resume")] = None
+    """The environment: CartPole-v1, gymnasium:CartPole-v1, or my_module:make_env."""
+    total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
+    """Environment steps of each seed."""
+    seed: Annotated[int | None, _option("S", "0")] = None
+    """The first seed."""
+    num_seeds: Annotated[int | None, _option("K", "1")] = None
+    """Runs side by side, with seeds counting on from the first."""
+    out: Annotated[Path | None, _option("DIR", "runs/ALGO/ENV/DATE-TIME_sSEED")] = None
+    """The run's folder; it must be new or empty."""
+    preset: Annotated[str | None, _option("NAME", TUNED)] = None
+    """Settings to start from; none for the algorithm's defaults."""
+    resume: Annotated[Path | None, _option("DIR", "a new run")] = None
+    """Go on with the run in this folder, with the settings that it has."""
+    reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
+    """What the reward is multiplied with before it is learned from."""
+    num_intervals: Annotated[int | None, _option("N", "100")] = None
+    """Reports of the run."""
+    num_evaluations: Annotated[int | None, _option("N", "10")] = None
+    """Evaluations of the run."""
+    num_checkpoints: Annotated[int | None, _option("N", "10")] = None
+    """Checkpoints of the run."""
+    eval_episodes: Annotated[int | None, _option("N", "32")] = None
+    """Episodes of an evaluation, for each seed."""
+    wandb: Annotated[str | None, _option("PROJECT", "no")] = None
+    """Log to Weights & Biases too (WANDB_MODE=offline works)."""
+    progress: bool = True
+    """Whether to show a progress bar."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Eval:
+    """Evaluate the policies of a run, seed by seed."""
+
+    directory: tyro.conf.Positional[Annotated[Path, _required("DIR")]]
+    """The run's folder."""
+    episodes: Annotated[int | None, _option("N", "as many as in the run's own evaluations")] = None
+    """Episodes for each seed."""
+    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Act with exploration."""
+    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
+    """Which checkpoint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """Watch a policy of a run, in a video, or in a window where there is a display."""
+
+    directory: tyro.conf.Positional[Annotated[Path, _required("DIR")]]
+    """The run's folder."""
+    out: Annotated[Path | None, _option("FILE", "play.gif in the run's folder")] = None
+    """The video, .gif or .mp4."""
+    window: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Show a window (which is also done where there is a display and no --out)."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Episodes to show."""
+    seed: Annotated[int | None, _option("S", "the run's first")] = None
+    """The seed whose policy acts."""
+    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "best"
+    """Which checkpoint."""
+    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Act with exploration."""
+    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1000
+    """Longest part of an episode that is shown."""
+    fps: Annotated[int | None, _option("N", "what the environment asks for, or 30")] = None
+    """Frames a second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """Draw the learning curves of some runs in one picture, mean over the seeds and 95 % confidence band."""
+
+    directories: tyro.conf.Positional[Annotated[tuple[Path, ...], _required("DIR...")]]
+    """The runs' folders."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("plot.png")
+    """The picture: .png, .pdf or .svg."""
+    metric: Annotated[str | None, _option("NAME", "the evaluation's return")] = None
+    """A column of metrics.csv."""
+    smooth: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Length of a running mean over reports."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Train with every combination of some values, each with several seeds, and rank them."""
+
+    algorithm: tyro.conf.Positional[Annotated[str, _required("ALGO")]]
+    """The algorithm, such as ppo."""
+    env: Annotated[str, _required("ID")]
+    """The environment."""
+    grid: tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=a,b,c")]] = ()
+    """A hyper-parameter or a field of the configuration, and its values; once for each name. A value with commas
+    of its own needs brackets: hidden_sizes=(64,64),(128,128)."""
+    seeds: Annotated[int, tyro.conf.arg(metavar="K")] = 8
+    """Seeds of each combination."""
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
+    """The first seed."""
+    total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
+    """Environment steps of each seed."""
+    out: Annotated[Path | None, _option("DIR", "runs/sweeps/ALGO/ENV/DATE-TIME_sSEED")] = None
+    """The folder for results.csv and sweep.png; it must be new or empty."""
+    preset: Annotated[str | None, _option("NAME", TUNED)] = None
+    """Settings to start from; none for the algorithm's defaults."""
+    reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
+    """What the reward is multiplied with before it is learned from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List algorithms, presets and environments."""
+
+    topics: tyro.conf.Positional[Annotated[tuple[str, ...], _option("algorithms|presets|environments", "all")]] = ()
+    """What to list."""
+
+
+DYNAMIC_HELP = """\
+Options of the algorithm and of the environment:
+  --hp.NAME VALUE      a hyper-parameter: a number, or a schedule such as 'linear(2.5e-4, 0, fraction=1.0)'
+  --config.NAME VALUE  a field of the configuration, such as 128, true or 64,64
+  --env.NAME VALUE     a parameter of the environment"""
+
+COMMANDS = {"train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # for --env my_module:make_env
+    try:
+        argv, dynamic = extract_dynamic(argv)
+        help_wanted = not argv or "-h" in argv or "--help" in argv
+        try:
+            command = tyro.extras.subcommand_cli_from_dict(
+                COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
+                description="Deep reinforcement learning in JAX.", sort_subcommands=False,
+            )  # fmt: skip
+        except SystemExit as stop:
+            if help_wanted and argv[:1] in (["train"], ["sweep"]):
+                _more_help(argv[1:])
+            return stop.code if isinstance(stop.code, int) else 0
+        if not isinstance(command, Train | Sweep) and any(dynamic.values()):
+            raise UserError("--hp, --config and --env options belong to train and sweep")
+        return _run(command, dynamic)
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            print(f"jaxrl: {stop}", file=sys.stderr)
+        return 128 + getattr(stop, "signum", 2)
+    except UserError as error:
+        print(f"jaxrl: error: {error}", file=sys.stderr)
+        return 1 if type(error).__name__ == "Diverged" else 2
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+
+
+def extract_dynamic(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Take ``--hp.NAME VALUE`` and its like out of the arguments; ``--hp.NAME=VALUE`` does as well.
+
+    Raises:
+        UserError: if there is no value.
+    """
+    rest: list[str] = []
+    found: dict[str, dict[str, str]] = {prefix: {} for prefix in PREFIXES}
+    words = iter(argv)
+    for word in words:
+        match = re.fullmatch(rf"--({'|'.join(PREFIXES)})\.([^=]+)(?:=(.*))?", word, re.DOTALL)
+        if match is None:
+            rest.append(word)
+            continue
+        prefix, name, value = match.groups()
+        value = next(words, None) if value is None else value
+        if value is None or value.startswith("--"):
+            raise UserError(f"--{prefix}.{name} needs a value")
+        found[prefix][name.replace("-", "_")] = value
+    return rest, found
+
+
+def parse_grid(options: Sequence[str]) -> dict[str, list[str]]:
+    """``["learning_rate=1e-3,1e-4"]`` to ``{"learning_rate": ["1e-3", "1e-4"]}``.
+
+    Raises:
+        UserError: if an option is not of that form, or a name is given twice.
+    """
+    from jaxrl.experiment.values import split_top_level
+
+    grid: dict[str, list[str]] = {}
+    for option in options:
+        name, equals, values = option.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name or not values.strip():
+            raise UserError(f"--grid {option}: must be NAME=a,b,c")
+        if name in grid:
+            raise UserError(f"--grid {option}: {name} is given twice")
+        grid[name] = [value for value in split_top_level(values) if value]
+    return grid
+
+
+def prepare_jax(num_lanes: int, env: str = "") -> None:
+    """Before JAX starts: as many CPU devices as the lanes can use, and a compilation cache that outlives the process.
+
+    Args:
+        num_lanes: runs side by side.
+        env: an environment's id; one of the host is stepped by a single process.
+    """
+    import jax
+
+    from jaxrl.training import available_cores, use_cpu_devices
+
+    if not _accelerated():
+        cores = 1 if env.startswith(("gymnasium:", "ALE/")) else available_cores()
+        count = max(n for n in range(1, cores + 1) if num_lanes % n == 0)
+        # JAX may have been used before, when this is called from Python.
+        with contextlib.suppress(RuntimeError):
+            use_cpu_devices(count)
+    cache = compilation_cache()
+    if cache is not None and not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def compilation_cache() -> Path | None:
+    """Where compiled programs are kept: ``JAXRL_CACHE_DIR``, or a folder in the user's cache; None if that is ``off``.
+
+    Programs for one kind of CPU may not run on another, so each has its own.
+    """
+    import hashlib
+    import platform
+
+    given = os.environ.get("JAXRL_CACHE_DIR")
+    if given is not None and given.lower() in ("", "0", "off", "none"):
+        return None
+    if given:
+        return Path(given)
+    kind = platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+        kind += "-" + hashlib.sha256("\n".join(features).encode()).hexdigest()[:8]
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxrl" / kind
+
+
+def _more_help(argv: list[str]) -> None:
+    """What tyro does not know: the options that depend on the algorithm."""
+    print(f"\n{DYNAMIC_HELP}")
+    if argv[0].startswith("-"):
+        print("`jaxrl train ALGO --help` shows those of an algorithm, `jaxrl list algorithms` the algorithms.")
+    else:
+        _listing().print_algorithm(argv[0])
+
+
+def _run(command: Any, dynamic: dict[str, dict[str, str]]) -> int:
+    actions: dict[type, Callable[..., None]] = {
+        Train: _train, Eval: _eval, Play: _play, Plot: _plot, Sweep: _sweep, List: _list,
+    }  # fmt: skip
+    arguments = (command, dynamic) if isinstance(command, Train | Sweep) else (command,)
+    actions[type(command)](*arguments)
+    return 0
+
+
+def _train(command: Train, dynamic: dict[str, dict[str, str]]) -> None:
+    options = dataclasses.asdict(command)
+    directory, out = options.pop("resume"), options.pop("out")
+    options |= _overrides(dynamic)
+    if directory is not None:
+        if out is not None:
+            raise UserError("--out does not go with --resume: the run goes on in its own folder")
+        from jaxrl.experiment import run, settings
+
+        stored = settings.load(directory)
+        progress, wandb = options.pop("progress"), options.pop("wandb")
+        settings.require_same(stored, options)
+        prepare_jax(stored.num_seeds, stored.env)
+        _report(run.resume(directory, wandb=wandb, progress=progress))
+        return
+    if command.algorithm is None:
+        from jaxrl.algorithms import ALGORITHMS
+
+        raise UserError(f"which algorithm? jaxrl train ALGO --env ID, where ALGO is one of {', '.join(ALGORITHMS)}")
+    if command.env is None:
+        raise UserError(f"which environment? jaxrl train {command.algorithm} --env ID (see jaxrl list environments)")
+    options |= {"seed": command.seed or 0, "num_seeds": 1 if command.num_seeds is None else command.num_seeds}
+    prepare_jax(max(1, options["num_seeds"]), command.env)
+    from jaxrl.experiment import run
+
+    _report(run.train(out=out, **options))
+
+
+def _overrides(dynamic: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """The arguments of ``train`` that the options with a dot stand for."""
+    return {
+        "hp": dynamic["hp"] or None,
+        "config": dynamic["config"] or None,
+        "env_parameters": dynamic["env"] or None,
+    }
+
+
+def _report(result: Any) -> None:
+    returns, summary = result.final_return, result.summary
+    seeds = f" (mean of {len(returns)} seeds, lowest {returns.min():.1f})" if len(returns) > 1 else ""
+    speed = f"{summary['steps_per_second']:,.0f} steps/s, {summary['wall_seconds']:.1f} s"
+    print(f"final return {returns.mean():.1f}{seeds}, {speed}")
+    print(f"the run is in {result.directory} (jaxrl play {result.directory} shows it)")
+
+
+def _eval(command: Eval) -> None:
+    stored = _stored(command.directory)
+    prepare_jax(stored.num_seeds, stored.env)
+    import numpy as np
+
+    from jaxrl.experiment.run import evaluate_run
+
+    report = evaluate_run(
+        command.directory,
+        num_episodes=command.episodes,
+        deterministic=not command.stochastic,
+        checkpoint=_checkpoint(command.checkpoint),
+    )
+    returns, lengths = report.evaluation.episode_return, report.evaluation.episode_length
+    per_seed = zip(report.settings.seeds, returns, returns, lengths, strict=True)
+    rows = [
+        (seed, *(f"{x:.2f}" for x in (np.mean(mean), np.std(mean), np.min(all), np.max(all), np.mean(length))))
+        for seed, mean, all, length in [*per_seed, ("all", returns.mean(axis=1), returns, lengths)]
+    ]
+    kind = "stochastic" if command.stochastic else "deterministic"
+    columns = ("seed", "mean return", "deviation", "lowest", "highest", "length")
+    episodes = f"{returns.shape[1]} {kind} episodes for each seed"
+    title = f"{report.settings.algorithm} on {report.settings.env}, step {report.step}: {episodes}"
+    _listing().print_table(title, columns, rows, right=columns[1:])
+
+
+def _play(command: Play) -> None:
+    stored = _stored(command.directory)
+    prepare_jax(1, stored.env)
+    from jaxrl.experiment.play import play
+
+    played = play(
+        command.directory, out=command.out, window=command.window or None, num_episodes=command.episodes,
+        seed=command.seed, checkpoint=_checkpoint(command.checkpoint), deterministic=not command.stochastic,
+        max_steps=command.max_steps, fps=command.fps,
+    )  # fmt: skip
+    for i, (total, length) in enumerate(zip(played.episode_return, played.episode_length, strict=True)):
+        print(f"episode {i + 1}: return {total:.1f}, {length} steps")
+    if played.path is not None:
+        print(f"the video is {played.path}")
+
+
+def _plot(command: Plot) -> None:
+    from jaxrl.experiment.plots import plot_runs
+
+    if not command.directories:
+        raise UserError("which runs? jaxrl plot DIR...")
+    print(f"the picture is {plot_runs(command.directories, command.out, metric=command.metric, smooth=command.smooth)}")
+
+
+def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
+    grid = parse_grid(command.grid)
+    settings = 1
+    for values in grid.values():
+        settings *= len(values)
+    prepare_jax(max(1, settings * command.seeds), command.env)
+    from jaxrl.experiment import grid as sweeps
+
+    result = sweeps.sweep(
+        command.algorithm, env=command.env, grid=grid, total_steps=command.total_steps, num_seeds=command.seeds,
+        seed=command.seed, out=command.out, preset=command.preset, reward_scale=command.reward_scale,
+        **_overrides(dynamic),
+    )  # fmt: skip
+    names = list(result.settings[0].values)
+    rows = [
+        (
+            *map(sweeps.text, s.values.values()),
+            *(f"{x:.2f}" for x in (s.mean, s.final_return.std(), s.final_return.min())),
+        )
+        for s in result.settings
+    ]
+    measured = ("mean final return", "deviation", "lowest seed")
+    title = f"{command.algorithm} on {command.env}, {command.seeds} seeds, best first ({result.seconds:.1f} s)"
+    _listing().print_table(title, (*names, *measured), rows, right=measured)
+    print(f"\nthe sweep is in {result.directory}")
+
+
+def _list(command: List) -> None:
+    listing = _listing()
+    from jaxrl.experiment.values import unknown_name
+
+    for topic in command.topics:
+        if topic not in listing.TOPICS:
+            raise unknown_name("topic", topic, listing.TOPICS)
+    listing.print_topics(command.topics or listing.TOPICS)
+
+
+def _stored(directory: Path) -> Any:
+    from jaxrl.experiment import settings
+
+    return settings.load(directory)
+
+
+def _checkpoint(text: str) -> Any:
+    if text in ("latest", "best"):
+        return text
+    if not text.isdecimal():
+        raise UserError(f"checkpoint={text!r}: must be latest, best, or a number of steps")
+    return int(text)
+
+
+def _accelerated() -> bool:
+    """Whether JAX is likely to use something else than the CPU; asking JAX itself would start it."""
+    import importlib.metadata
+    import importlib.util
+
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms:
+        return not platforms.startswith("cpu")
+    return bool(importlib.metadata.entry_points(group="jax_plugins")) or importlib.util.find_spec("libtpu") is not None
+
+
+def _listing() -> Any:
+    from jaxrl.experiment import listing
+
+    return listing
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,180 @@
+"""The folder of a run: where each file lies, and how to make, open and describe one."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import itertools
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from jaxrl.experiment import settings as run_settings
+from jaxrl.experiment.checkpoints import CheckpointError, Checkpoints
+from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.settings import Built, RunSettings
+from jaxrl.training import Runner, make_runner
+from jaxrl.types import PyTree
+
+METRICS, SUMMARY = "metrics.csv", "summary.json"
+CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
+
+PACKAGES = ("jaxrl", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "gymnasium", "gymnax")
+
+
+class Opened(NamedTuple):
+    """A run that was read back from its folder."""
+
+    directory: Path
+    settings: RunSettings
+    built: Built
+    runner: Runner
+    state: PyTree
+    step: int
+    metadata: dict[str, Any]
+
+
+def default_directory(settings: RunSettings) -> Path:
+    """``runs/ALGORITHM/ENV/DATE-TIME_sSEED``, one that is not there yet."""
+    env = "".join(c if c.isalnum() or c in "-_." else "-" for c in settings.env)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = Path("runs") / settings.algorithm / env / f"{now}_s{settings.seed}"
+    return next(p for n in itertools.count(1) if not (p := path if n == 1 else Path(f"{path}_{n}")).exists())
+
+
+def create(directory: Path | str) -> Path:
+    """Make the folder of a new run.
+
+    Raises:
+        UserError: if there is something in it, or it cannot be made.
+    """
+    directory = Path(directory)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            resume = ", or go on with the run in it (--resume)" if (directory / run_settings.FILE).exists() else ""
+            raise UserError(f"{directory} is not empty, and nothing is written over: choose another --out{resume}")
+    return directory
+
+
+def new_runner(settings: RunSettings, built: Built) -> Runner:
+    """The runner that the settings describe.
+
+    Raises:
+        UserError: if the run cannot be, such as one that is shorter than its prefill.
+    """
+    with run_settings.as_user_error():
+        return make_runner(
+            built.agent, built.env, settings.total_steps, settings.seeds, built.hp,
+            eval_episodes=settings.eval_episodes, reward_transform=run_settings.reward_transform(settings),
+        )  # fmt: skip
+
+
+def open_run(
+    directory: Path | str,
+    *,
+    env: Any = None,
+    checkpoint: int | Literal["latest", "best"] = "latest",
+    fresh: bool = False,
+) -> Opened:
+    """Build a run again and read a checkpoint of it.
+
+    Args:
+        directory: the run's folder.
+        env: see ``settings.build``.
+        checkpoint: which one.
+        fresh: whether the lack of any checkpoint is no error: the state is None then.
+
+    Raises:
+        UserError: if there is no run, no checkpoint that can be read, or one of another configuration.
+    """
+    directory = Path(directory)
+    settings = run_settings.load(directory)
+    built = run_settings.build(settings, env)
+    runner = new_runner(settings, built)
+    checkpoints = Checkpoints(directory / CHECKPOINTS)
+    if fresh and not checkpoints.steps():
+        return Opened(directory, settings, built, runner, None, 0, {})
+    try:
+        restored = checkpoints.restore(runner.template(), checkpoint)
+    except CheckpointError as error:
+        changed = _changed_field(checkpoints, settings, checkpoint)
+        raise changed or error from None
+    finally:
+        checkpoints.close()
+    if changed := _changed_field(checkpoints, settings, restored.step):
+        raise changed
+    if restored.skipped:
+        damaged = ", ".join(map(str, restored.skipped))
+        say(f"the checkpoint of step {damaged} is damaged: going back to the last good one, of step {restored.step}")
+    return Opened(directory, settings, built, runner, restored.state, restored.step, restored.metadata)
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a JSON file as a whole or not at all."""
+    with writing(path):
+        partial = path.with_name(f".{path.name}.new")
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+        os.replace(partial, path)
+
+
+def read_summary(directory: Path) -> dict[str, Any] | None:
+    """The summary of a finished run, or None."""
+    path = directory / SUMMARY
+    try:
+        return json.loads(path.read_text()) if path.exists() else None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a run's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            if package == "jaxrl":
+                from jaxrl import __version__
+
+                found[package] = __version__
+    return found
+
+
+def device() -> str:
+    """What the run computes on: ``2 x cpu``, ``1 x NVIDIA H100 80GB HBM3``."""
+    import jax
+
+    devices = jax.local_devices()
+    return f"{len(devices)} x {devices[0].device_kind}"
+
+
+def say(message: str) -> None:
+    """Tell the person at the keyboard something that is neither an error nor the result."""
+    print(f"jaxrl: {message}", file=sys.stderr, flush=True)
+
+
+def _changed_field(checkpoints: Checkpoints, settings: RunSettings, checkpoint: int | str) -> UserError | None:
+    """The error that a field of the settings is not what it was when the checkpoint was written, or None."""
+    try:
+        then = _flat(checkpoints.metadata(checkpoint)["settings"])
+    except (CheckpointError, KeyError):
+        return None
+    now = _flat(json.loads(json.dumps(run_settings.to_dict(settings))))
+    for name in [n for n in now if n in then and now[n] != then[n]]:
+        return UserError(
+            f"{name}={now[name]}: the checkpoints were written with {name}={then[name]}; "
+            f"put {run_settings.FILE} back as it was, or start a new run"
+        )
+    return None
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A mapping of mappings as one, with names such as ``config.num_envs``."""
+    flat = {}
+    for name, value in record.items():
+        flat |= {f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,118 @@
+"""What there is: algorithms with their options, presets and environments, as tables for a terminal."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from jaxrl.experiment.values import BOUNDS, plain
+
+TOPICS = ("algorithms", "presets", "environments")
+
+
+def print_topics(topics: Iterable[str] = TOPICS) -> None:
+    """Print the tables of some of ``TOPICS``."""
+    tables = {"algorithms": print_algorithms, "presets": print_presets, "environments": print_environments}
+    for topic in topics:
+        tables[topic]()
+
+
+def print_algorithms() -> None:
+    """A row for each algorithm: its name and what it is."""
+    from jaxrl.algorithms import ALGORITHMS
+
+    rows = [(name, (inspect.getdoc(module) or "").partition("\n")[0]) for name, module in ALGORITHMS.items()]
+    print_table("Algorithms (jaxrl train NAME --help shows the options of one)", ("name", "what it is"), rows)
+
+
+def print_presets() -> None:
+    """A row for each preset: its name, the steps that it was tuned for, and its source."""
+    from jaxrl.experiment.presets import PRESETS
+
+    rows = [(p.name, f"{p.total_steps:,}" if p.total_steps else "", p.source) for p in PRESETS.values()]
+    title = "Presets (train takes the one of its algorithm and environment by itself)"
+    print_table(title, ("name", "steps", "source"), rows)
+
+
+def print_environments() -> None:
+    """The ids of each suite; a prefix such as ``gymnasium:`` chooses between two that have the same."""
+    from jaxrl.envs import names
+
+    console = _console()
+    for suite, ids in names().items():
+        console.print(f"\n[bold]Environments of {suite}[/bold] ({len(ids)})", highlight=False)
+        text = textwrap.fill(", ".join(ids), width=console.width, break_on_hyphens=False, break_long_words=False)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_algorithm(name: str) -> None:
+    """The hyper-parameters and the configuration of an algorithm: option, default and meaning."""
+    from jaxrl.experiment.settings import algorithm_module, hyperparameter_defaults
+
+    module = algorithm_module(name)
+    docs = field_docs(module.Hyperparameters)
+    rows = [
+        (f"--hp.{field}", str(plain(default)), _meaning(docs.get(field, ""), BOUNDS.get(field)))
+        for field, default in hyperparameter_defaults(module).items()
+    ]
+    columns = ("option", "default", "meaning")
+    print_table(f"Hyper-parameters of {name}", columns, rows)
+    docs, defaults = field_docs(module.Config), _config_defaults(module)
+    rows = [(f"--config.{field}", _text(default), _meaning(docs.get(field, ""))) for field, default in defaults.items()]
+    print_table(f"Configuration of {name}", columns, rows)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Print a table, as wide as it needs to be when the output is not a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print()
+    console.print(Text(title, style="bold"))
+    console.print(table)
+
+
+def field_docs(record: type) -> dict[str, str]:
+    """The strings that stand below the fields of a dataclass, by field."""
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0].body
+    except (OSError, SyntaxError):
+        return {}
+    docs = {}
+    for field, after in zip(body[:-1], body[1:], strict=True):
+        match field, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                docs[name] = " ".join(text.split()).replace("``", "")
+    return docs
+
+
+def _config_defaults(module: ModuleType) -> dict[str, Any]:
+    config = module.Config()
+    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+
+
+def _meaning(doc: str, bounds: Any = None) -> str:
+    return " ".join(filter(None, (doc, f"({bounds})".replace("must be ", "") if bounds else "")))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160)

@@ -1,0 +1,344 @@
+"""The settings of a run: all that is needed to build it again, and their file ``config.yaml``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from jaxrl import algorithms
+from jaxrl.experiment import presets
+from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, unknown_name
+from jaxrl.types import Algorithm
+from jaxrl.validation import did_you_mean
+
+FILE = "config.yaml"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Everything that determines a run; hyper-parameters and configuration are complete, defaults included."""
+
+    algorithm: str
+    env: str
+    total_steps: int
+    """Environment steps of each seed, rounded up to whole iterations."""
+    seed: int = 0
+    """The first seed; the others count on from it."""
+    num_seeds: int = 1
+    preset: str | None = None
+    """The preset that was taken; its values stand in the fields below."""
+    hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """By name: a float, or a ``Schedule`` of floats."""
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    env_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Keyword arguments of ``jaxrl.envs.make``."""
+    reward_scale: float = 1.0
+    """What the reward is multiplied with before it is learned from; reports keep the raw one."""
+    num_intervals: int = 100
+    """Reports of the run: rows of ``metrics.csv`` for each seed."""
+    num_evaluations: int = 10
+    """Evaluations of the run, the last one at its end."""
+    num_checkpoints: int = 10
+    """Checkpoints of the run, the last one at its end."""
+    eval_episodes: int = 32
+    """Episodes of an evaluation, for each seed."""
+
+    @property
+    def seeds(self) -> list[int]:
+        return [self.seed + i for i in range(self.num_seeds)]
+
+
+class Built(NamedTuple):
+    """What settings stand for."""
+
+    agent: Algorithm
+    env: Any
+    """An ``Environment`` or a ``HostEnvironment``."""
+    hp: Any
+
+
+def make_settings(
+    algorithm: str,
+    env: str,
+    total_steps: int | None = None,
+    *,
+    preset: str | None = None,
+    hp: Any = None,
+    config: Any = None,
+    env_parameters: Mapping[str, Any] | None = None,
+    reward_scale: float | None = None,
+    **rest: Any,
+) -> RunSettings:
+    """Settings from what a user gives: defaults of the algorithm, replaced by the preset's, then by the given.
+
+    Args:
+        algorithm: a name of ``jaxrl.algorithms``.
+        env: an id for ``jaxrl.envs.make``.
+        total_steps: environment steps; by default the preset's.
+        preset: a preset's name; ``"none"`` for none; by default the one tuned for this algorithm and environment.
+        hp: hyper-parameters by name (values or their text), or the algorithm's ``Hyperparameters``.
+        config: configuration by name (values or their text), or the algorithm's ``Config``.
+        env_parameters: keyword arguments of ``jaxrl.envs.make``.
+        reward_scale: see ``RunSettings``.
+        **rest: further fields of ``RunSettings``; None for the default.
+
+    Raises:
+        UserError: for an unknown name or a value that cannot be; it names the field, the value and the fix.
+    """
+    module = algorithm_module(algorithm)
+    if preset is None:
+        chosen = presets.tuned_for(algorithm, env)
+    else:
+        chosen = None if preset == presets.NONE else presets.get(preset, algorithm)
+    if total_steps is None:
+        total_steps = chosen.total_steps if chosen else None
+        if total_steps is None:
+            raise UserError(f"total_steps is missing: no preset says how long to train {algorithm} on {env!r}")
+    if reward_scale is None:
+        reward_scale = chosen.reward_scale if chosen else 1.0
+    return checked(
+        RunSettings(
+            algorithm=algorithm,
+            env=env,
+            total_steps=total_steps,
+            preset=chosen.name if chosen else None,
+            hyperparameters=_hyperparameters(module, chosen.hyperparameters if chosen else {}, hp),
+            config=_config(module, chosen.config if chosen else {}, config),
+            env_parameters={k: literal(v) for k, v in (env_parameters or {}).items()},
+            reward_scale=reward_scale,
+            **{k: v for k, v in rest.items() if v is not None},
+        )
+    )
+
+
+def checked(settings: RunSettings) -> RunSettings:
+    """The settings, if their numbers can be.
+
+    Raises:
+        UserError: otherwise.
+    """
+    for name in ("total_steps", "num_seeds", "num_intervals", "num_evaluations", "num_checkpoints", "eval_episodes"):
+        _require_integer(name, getattr(settings, name), 1)
+    _require_integer("seed", settings.seed, 0)
+    if settings.seed + settings.num_seeds > 2**32:
+        raise UserError(f"seed={settings.seed}: seeds must be below 2^32")
+    scale = config_value("reward_scale", settings.reward_scale, float)
+    if scale == 0:
+        raise UserError("reward_scale=0: must not be 0, or there is nothing to learn from")
+    with as_user_error():
+        algorithm_module(settings.algorithm).Config(**settings.config)
+    return dataclasses.replace(settings, reward_scale=scale)
+
+
+def build(settings: RunSettings, env: Any = None) -> Built:
+    """Make the algorithm, the environment and the hyper-parameters of a run.
+
+    Args:
+        settings: of the run.
+        env: the environment itself, instead of what ``jaxrl.envs.make`` makes of ``settings.env``.
+
+    Raises:
+        UserError: if there is no such environment, its package is not installed, or the algorithm cannot use it.
+    """
+    module = algorithm_module(settings.algorithm)
+    env = make_env(settings.env if env is None else env, settings.env_parameters)
+    with as_user_error():
+        agent = module.make(env.spec, module.Config(**settings.config))
+    return Built(agent, env, module.Hyperparameters(**settings.hyperparameters))
+
+
+def make_env(env: Any, parameters: Mapping[str, Any] | None = None) -> Any:
+    """What ``jaxrl.envs.make`` makes of an id; an environment is returned as it is.
+
+    Raises:
+        UserError: if there is no such environment, or its package is not installed.
+    """
+    from jaxrl import envs
+
+    if not isinstance(env, str):
+        return env
+    with as_user_error():
+        return envs.make(env, **{k: literal(v) for k, v in (parameters or {}).items()})
+
+
+def named_env(env: Any, parameters: Mapping[str, Any] | None = None) -> tuple[str, Any]:
+    """The name of an environment and the environment itself, of an id or of an environment. Raises as ``make_env``."""
+    made = make_env(env, parameters)
+    return (env if isinstance(env, str) else made.name), made
+
+
+def reward_transform(settings: RunSettings) -> Any:
+    """What ``make_runner`` is to do to the reward, or None."""
+    scale = settings.reward_scale
+    return None if scale == 1.0 else lambda reward: reward * scale
+
+
+def to_dict(settings: RunSettings) -> dict[str, Any]:
+    """The settings as YAML and JSON know them."""
+    record = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        record[field.name] = {k: plain(v) for k, v in value.items()} if isinstance(value, Mapping) else plain(value)
+    return record
+
+
+def save(settings: RunSettings, directory: Path) -> None:
+    """Write ``config.yaml``."""
+    path = directory / FILE
+    with writing(path):
+        path.write_text(to_yaml(to_dict(settings)))
+
+
+def to_yaml(record: dict[str, Any]) -> str:
+    """A mapping as YAML in its own order, with each list on one line."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    inline = lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+    Dumper.add_representer(list, inline)
+    return yaml.dump(record, Dumper=Dumper, sort_keys=False, width=120)
+
+
+def load(directory: Path | str) -> RunSettings:
+    """Read ``config.yaml`` of a run's folder.
+
+    Raises:
+        UserError: if it is not there, or cannot be understood.
+    """
+    import yaml
+
+    path = Path(directory) / FILE
+    try:
+        record = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"{directory} is not the folder of a run: cannot read its {FILE} ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path} does not hold the settings of a run")
+    names = [f.name for f in dataclasses.fields(RunSettings)]
+    for name in record:
+        if name not in names:
+            raise UserError(f"{path}: unknown field {name!r}{did_you_mean(str(name), names)}")
+    for name in ("algorithm", "env", "total_steps"):
+        if record.get(name) is None:
+            raise UserError(f"{path}: the field {name} is missing")
+    try:
+        module = algorithm_module(record["algorithm"])
+        record["hyperparameters"] = _hyperparameters(module, {}, record.get("hyperparameters") or {})
+        record["config"] = _config(module, {}, record.get("config") or {})
+        return checked(RunSettings(**record))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
+    """Raise unless what a user gave while resuming agrees with the settings of the run.
+
+    Args:
+        settings: of the run.
+        given: some fields of ``make_settings``; None where nothing was given.
+
+    Raises:
+        UserError: it names the first field that differs, and both values.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    hp, config = _given(algorithm_module(settings.algorithm), given.pop("hp", None), given.pop("config", None))
+    pairs = [(f"hp.{k}", settings.hyperparameters.get(k), v) for k, v in hp.items()]
+    pairs += [(f"config.{k}", settings.config.get(k), v) for k, v in config.items()]
+    for name, value in given.pop("env_parameters", {}).items():
+        pairs.append((f"env.{name}", settings.env_parameters.get(name), literal(value)))
+    if "preset" in given:
+        name = given.pop("preset")
+        chosen = None if name == presets.NONE else presets.get(name, settings.algorithm).name
+        pairs.append(("preset", settings.preset, chosen))
+    # Another algorithm would also have other hyper-parameters: it is the first thing to say.
+    pairs = [(name, getattr(settings, name), value) for name, value in given.items()] + pairs
+    for name, old, new in pairs:
+        if old != new:
+            raise UserError(
+                f"{name}={plain(new)}: the run to resume has {name}={plain(old)}; a run goes on as it was, "
+                "so leave the option out, or start a new run"
+            )
+
+
+def algorithm_module(name: str) -> ModuleType:
+    """The module of an algorithm, or a ``UserError``."""
+    with as_user_error():
+        return algorithms.get(name)
+
+
+@contextlib.contextmanager
+def as_user_error() -> Iterator[None]:
+    """Let what builders raise about their arguments, or about a missing package, end in one sentence."""
+    try:
+        yield
+    except (ValueError, TypeError, ImportError) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def config_types(module: ModuleType) -> dict[str, Any]:
+    """The types of an algorithm's configuration, by field."""
+    hints = typing.get_type_hints(module.Config)
+    return {f.name: hints[f.name] for f in dataclasses.fields(module.Config)}
+
+
+def hyperparameter_defaults(module: ModuleType) -> dict[str, Any]:
+    """The defaults of an algorithm's hyper-parameters, by field."""
+    return _fields(module.Hyperparameters())
+
+
+def _hyperparameters(module: ModuleType, base: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    values = {**hyperparameter_defaults(module), **base, **_as_mapping(given, "hp", module.Hyperparameters)}
+    return _given(module, values, {})[0]
+
+
+def _config(module: ModuleType, base: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    values = {**_fields(module.Config()), **base, **_as_mapping(given, "config", module.Config)}
+    return _given(module, {}, values)[1]
+
+
+def _given(module: ModuleType, hp: Any, config: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Checked values of the given fields alone."""
+    algorithm = module.__name__.rpartition(".")[2]
+    hp, config = _as_mapping(hp, "hp", module.Hyperparameters), _as_mapping(config, "config", module.Config)
+    defaults, types = hyperparameter_defaults(module), config_types(module)
+    for name in hp:
+        if name not in defaults:
+            hint = f" (it is a field of the configuration: --config.{name})" if name in types else ""
+            raise unknown_name(f"hyper-parameter of {algorithm}", name, defaults, hint)
+    for name in config:
+        if name not in types:
+            hint = f" (it is a hyper-parameter: --hp.{name})" if name in defaults else ""
+            raise unknown_name(f"configuration field of {algorithm}", name, types, hint)
+    return (
+        {name: hyperparameter(name, value, optional=defaults[name] is None) for name, value in hp.items()},
+        {name: config_value(name, value, types[name]) for name, value in config.items()},
+    )
+
+
+def _as_mapping(value: Any, name: str, record: type) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, record):
+        return _fields(value)
+    if not isinstance(value, Mapping):
+        raise UserError(f"{name}={value!r}: must map names to values, or be the algorithm's {record.__name__}")
+    return value
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+
+
+def _require_integer(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{name}={value!r}: must be an integer >= {least}")

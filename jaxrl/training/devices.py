@@ -1,0 +1,92 @@
+"""Seeds spread over devices.
+
+Runs with different seeds share nothing, so each device gets its part of the leading axis and works
+without communication. On a CPU one XLA device uses little more than one core for programs like these;
+``use_cpu_devices`` makes as many devices as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+AXIS = "seeds"
+
+
+def use_cpu_devices(count: int | None = None) -> None:
+    """Split the CPU into ``count`` devices (default: one a core). Call it before anything uses JAX.
+
+    It also sizes XLA's thread pool, by the environment variable ``NPROC``, unless that is set already.
+    With several devices, a program on each, and a pool of as many threads, every thread can come to wait
+    for work that none is left to do, and the program stops for ever: the pool gets two threads more. With
+    one device, one thread is the fastest: the parts into which XLA would split these small operations are
+    smaller than the cost of handing them over.
+
+    Does nothing to accelerators, and nothing if the user chose a number in ``XLA_FLAGS`` himself.
+
+    Raises:
+        RuntimeError: if JAX has been used already.
+    """
+    from jax._src import xla_bridge
+
+    if xla_bridge.backends_are_initialized():
+        raise RuntimeError("use_cpu_devices() must be called before JAX is used: move it to the start of the program")
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        count = int(os.environ["XLA_FLAGS"].split("xla_force_host_platform_device_count=")[1].split()[0])
+    else:
+        count = count or available_cores()
+        jax.config.update("jax_num_cpu_devices", count)
+    if "PJRT_NPROC" not in os.environ:
+        os.environ.setdefault("NPROC", str(1 if count == 1 else count + 2))
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def devices_for(num_lanes: int, devices: Sequence[jax.Device] | None = None) -> list[jax.Device]:
+    """As many of the local devices as divide the lanes evenly."""
+    devices = list(jax.local_devices() if devices is None else devices)
+    return devices[: max(n for n in range(1, len(devices) + 1) if num_lanes % n == 0)]
+
+
+def over_lanes(
+    function: Callable[..., Any], num_lanes: int, in_axes: Sequence[Any], devices: Sequence[jax.Device] | None = None
+) -> Callable[..., Any]:
+    """``jax.vmap`` over a leading axis of ``num_lanes``, divided between the local devices.
+
+    A device that holds a single lane runs it without ``vmap``, which is faster.
+
+    Args:
+        function: pure.
+        num_lanes: size of the mapped axis.
+        in_axes: 0 or None for each argument, or a pytree of them, as in ``jax.vmap``.
+        devices: which to use; by default those of ``devices_for``.
+    """
+    devices = devices_for(num_lanes, devices)
+    in_axes = tuple(in_axes)
+
+    def local(*args: Any) -> Any:
+        if num_lanes > len(devices):
+            return jax.vmap(function, in_axes)(*args)
+        squeezed = [
+            jax.tree.map(lambda a, x: x if a is None else jax.tree.map(lambda y: y[0], x), axes, arg, is_leaf=lambda a: a is None)
+            for axes, arg in zip(in_axes, args, strict=True)
+        ]
+        return jax.tree.map(lambda y: jax.numpy.asarray(y)[None], function(*squeezed))
+
+    if len(devices) == 1:
+        return local
+    mesh = Mesh(np.array(devices), (AXIS,))
+    spec = lambda axes: jax.tree.map(
+        lambda a: PartitionSpec() if a is None else PartitionSpec(AXIS), axes, is_leaf=lambda a: a is None
+    )
+    return jax.shard_map(
+        local, mesh=mesh, in_specs=tuple(spec(a) for a in in_axes), out_specs=PartitionSpec(AXIS), check_vma=False
+    )

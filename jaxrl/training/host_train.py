@@ -1,0 +1,357 @@
+"""Training on environments of the host: a Python loop around the very same ``act`` and ``update``.
+
+Several seeds step side by side: each has a vector environment of its own, while acting and learning are
+vmapped over the seeds, one compiled call for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.counters import Counter
+from jaxrl.envs.host import HostEnvironment, HostStep
+from jaxrl.schedules import resolve
+from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
+from jaxrl.training.devices import over_lanes
+from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
+from jaxrl.training.iterations import learn, prefill_steps
+from jaxrl.training.keys import Purpose, key_for
+from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
+from jaxrl.training.train import check_spec
+from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
+from jaxrl.validation import require
+
+
+class HostTrainState(NamedTuple):
+    """All of a training run but the simulators themselves, which cannot be saved."""
+
+    agent: PyTree
+    carry: PyTree
+    buffer: PyTree
+    key: Key
+    iteration: Counter
+
+
+class HostRunner:
+    """A ``Runner`` on environments of the host.
+
+    Args:
+        agent: an algorithm, made for ``env.spec``.
+        env: what makes the vector environments.
+        total_steps: environment steps of each seed.
+        seeds: one run each.
+        hp: hyper-parameters; by default the algorithm's.
+        eval_episodes: episodes of an evaluation, for each seed.
+        reward_transform: what to learn from instead of the raw reward (a function of arrays).
+    """
+
+    is_host = True
+
+    def __init__(
+        self,
+        agent: Algorithm,
+        env: HostEnvironment,
+        total_steps: int,
+        seeds: Sequence[int],
+        hp: Any = None,
+        *,
+        eval_episodes: int = 32,
+        reward_transform: Callable[..., Any] | None = None,
+    ):
+        check_spec(agent, env.spec)
+        require(total_steps > 0, "total_steps", total_steps, "must be positive")
+        self.agent, self.env, self.total_steps = agent, env, total_steps
+        self.seeds = [int(s) for s in seeds]
+        self.num_seeds, self.eval_episodes = len(self.seeds), eval_episodes
+        self.steps_per_iteration = agent.feed.steps_per_iteration
+        self.prefill_steps = prefill_steps(agent) * agent.feed.num_envs
+        self.num_iterations = max(0, -(-(total_steps - self.prefill_steps) // self.steps_per_iteration))
+        require(
+            self.num_iterations > 0, "total_steps", total_steps,
+            f"must be more than the prefill of {self.prefill_steps} steps",
+        )  # fmt: skip
+        hp = agent.hyperparameters if hp is None else hp
+        self.hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)
+        self.transform = reward_transform or (lambda reward: reward)
+        self.compile_seconds = 0.0
+        self._programs = _Programs(agent, self)
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self._vectors: list[Any] = []
+        self._observation: PyTree = None
+
+    def init(self) -> HostTrainState:
+        """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
+        state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
+        self._start()
+        for t in range(prefill_steps(self.agent)):
+            action = self._run("random", state.key, jnp.int32(t))
+            observation = self._observation
+            step = self._step(np.asarray(action))
+            state = state._replace(buffer=self._run("add", state.buffer, *self._transition(observation, action, step)))
+        return state
+
+    def template(self) -> HostTrainState:
+        """The shapes and dtypes of a state, for reading a checkpoint; nothing is started."""
+        return jax.eval_shape(self._programs.get("init"), jnp.asarray(self.seeds, jnp.uint32), self.hp)
+
+    def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
+        """Go on for some iterations and report them."""
+        episodes = [_HostEpisodes() for _ in self.seeds]
+        one = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
+        losses = None
+        for _ in range(iterations):
+            state, metrics = one(state, episodes)
+            losses = metrics if losses is None else self._run("sum", losses, metrics)
+        stacked = EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*(e.sums() for e in episodes), strict=True)))
+        report = self._run("summarize", stacked, losses or {}, jnp.int32(iterations), state.iteration, state.agent)
+        return state, jax.device_get(report)
+
+    def evaluate(self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True) -> Evaluation:
+        """Play whole episodes with each seed's current policy, in environments of their own."""
+        n = num_episodes or self.eval_episodes
+        vectors = [self.env.make_vector(n) for _ in self.seeds]
+        done_before = self.iterations_done(state)
+        observation = _stack([v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)])
+        carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.num_seeds, *x.shape)), self.agent.initial_carry(n))
+        alive = np.ones((self.num_seeds, n), bool)
+        returns, lengths = np.zeros((self.num_seeds, n), np.float32), np.zeros((self.num_seeds, n), np.int32)
+        name = "act_deterministic" if deterministic else "act_evaluate"
+        policy = self._run("policy", state.agent)
+        for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
+            action, carry = self._run((name, n), policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            action = np.asarray(action)
+            steps = [v.step(a) for v, a in zip(vectors, action, strict=True)]
+            timestep = _stack([s.timestep for s in steps])
+            returns = np.where(alive, timestep.info["episode_return"], returns)
+            lengths = np.where(alive, timestep.info["episode_length"], lengths)
+            alive &= ~(timestep.terminated | timestep.truncated)
+            observation = timestep.observation
+            if not alive.any():
+                break
+        for v in vectors:
+            v.close()
+        return Evaluation(returns, lengths, ~alive)
+
+    def restored(self, state: HostTrainState) -> HostTrainState:
+        """Take up a state from a checkpoint: the simulators start new episodes."""
+        self._start(iteration=self.iterations_done(state))
+        return state._replace(carry=self._run("fresh_carry"))
+
+    def steps_after(self, iterations: int) -> int:
+        """Environment steps of each seed after so many iterations."""
+        return self.prefill_steps + iterations * self.steps_per_iteration
+
+    def iterations_done(self, state: HostTrainState) -> int:
+        """Iterations that a state has behind it."""
+        return int(jax.tree.map(lambda x: x[0], state.iteration))
+
+    def close(self) -> None:
+        """Stop the simulators."""
+        for vector in self._vectors:
+            vector.close()
+        self._vectors = []
+
+    # One iteration.
+
+    def _on_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
+        policy = self._run("policy", state.agent)
+        carry, records = state.carry, []
+        for t in range(self.agent.feed.rollout_length):
+            observation = self._observation
+            action, carry, extras = self._run("act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            action, extras = jax.device_get((action, extras))
+            step = self._step(action)
+            carry = self._after(carry, step)
+            transition, valid = self._transition(observation, action, step)
+            records.append((transition, extras, valid))
+            self._count(episodes, step)
+        rollout = jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
+        agent, losses, iteration = self._run("update", state.agent, rollout, state.carry, state.key, state.iteration, self.hp)
+        return state._replace(agent=agent, carry=carry, iteration=iteration), losses
+
+    def _off_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
+        policy = self._run("policy", state.agent)
+        carry, buffer = state.carry, state.buffer
+        last = self.agent.feed.steps_per_update - 1
+        for t in range(last + 1):
+            observation = self._observation
+            action, carry, _ = self._run("act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            step = self._step(np.asarray(action))
+            carry = self._after(carry, step)
+            self._count(episodes, step)
+            record = self._transition(observation, action, step)
+            if t < last:
+                buffer = self._run("add", buffer, *record)
+        agent, buffer, losses, iteration = self._run("learn", state.agent, buffer, *record, state.key, state.iteration, self.hp)
+        return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
+
+    # The simulators.
+
+    def _start(self, iteration: int = 0) -> None:
+        self.close()
+        self._vectors = [self.env.make_vector(self.agent.feed.num_envs) for _ in self.seeds]
+        seeds = [np.random.SeedSequence([s, iteration]).generate_state(1)[0] % 2**31 for s in self.seeds]
+        self._observation = _stack([v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)])
+
+    def _step(self, action: np.ndarray) -> HostStep:
+        steps = [vector.step(a) for vector, a in zip(self._vectors, action, strict=True)]
+        step = _stack(steps) if steps[0].valid is not None else HostStep(_stack([s.timestep for s in steps]), None)
+        self._observation = step.timestep.observation
+        return step
+
+    def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, np.ndarray | None]:
+        t = step.timestep
+        reward = np.asarray(self.transform(t.reward), np.float32)
+        return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
+
+    def _after(self, carry: PyTree, step: HostStep) -> PyTree:
+        if not jax.tree.leaves(carry):
+            return carry
+        return self._run("reset_carry", carry, step.timestep.terminated | step.timestep.truncated)
+
+    def _count(self, episodes: list[_HostEpisodes], step: HostStep) -> None:
+        t = step.timestep
+        ended = t.terminated | t.truncated
+        if step.valid is not None:
+            ended = ended & step.valid
+        if ended.any():
+            for i, sums in enumerate(episodes):
+                sums.add(t.info["episode_return"][i][ended[i]], t.info["episode_length"][i][ended[i]])
+
+    def _run(self, name: Any, *args: Any) -> Any:
+        if name not in self._compiled:
+            start = time.perf_counter()
+            self._compiled[name] = self._programs.get(name)
+            out = jax.block_until_ready(self._compiled[name](*args))
+            self.compile_seconds += time.perf_counter() - start
+            return out
+        return self._compiled[name](*args)
+
+
+class _Programs:
+    """The compiled parts of the host loop, vmapped over the seeds."""
+
+    def __init__(self, agent: Algorithm, run: HostRunner):
+        self.agent, self.run = agent, run
+
+    def get(self, name: Any) -> Callable[..., Any]:
+        base, donate = (name[0] if isinstance(name, tuple) else name), ()
+        function, axes = getattr(self, f"_{base}")()
+        if base in ("add", "learn", "update"):
+            donate = (0,) if base != "learn" else (0, 1)
+        lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 or not axes else over_lanes(function, 1, axes)
+        return jax.jit(lanes, donate_argnums=donate)
+
+    def _hp(self, hp: Any, iteration: Counter) -> Any:
+        steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
+        return resolve(hp, steps, steps / self.run.total_steps)
+
+    def _init(self):
+        agent = self.agent
+
+        def init(seed, hp):
+            key = jax.random.key(seed)
+            state = agent.init(key_for(key, Purpose.INIT), self._hp(hp, Counter.zero()))
+            buffer = agent.feed.buffer.init() if isinstance(agent.feed, OffPolicy) else ()
+            return HostTrainState(state, agent.initial_carry(agent.feed.num_envs), buffer, key, Counter.zero())
+
+        return init, (0, None)
+
+    def _random(self):
+        choose = at_random(self.agent)
+
+        def random(key, t):
+            act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t))
+            return choose(jnp.zeros((self.agent.feed.num_envs,)), (), act_key)[0]
+
+        return random, (0, None)
+
+    def _policy(self):
+        return self.agent.policy, (0,)
+
+    def _act(self):
+        def act(policy, observation, carry, key, iteration, t, hp):
+            key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
+            return self.agent.act(policy, observation, carry, act_and_env_keys(key)[0], self._hp(hp, iteration), True)
+
+        return act, (0, 0, 0, 0, 0, None, None)
+
+    def _act_deterministic(self, explore: bool = False):
+        def act(policy, observation, carry, key, iteration, t, hp):
+            key = jax.random.fold_in(key_for(key, Purpose.EVALUATE, iteration), t)
+            return self.agent.act(policy, observation, carry, key, self._hp(hp, iteration), explore)[:2]
+
+        return act, (0, 0, 0, 0, 0, None, None)
+
+    def _act_evaluate(self):
+        return self._act_deterministic(explore=True)
+
+    def _update(self):
+        def update(agent_state, rollout, carry, key, iteration, hp):
+            transitions, extras, valid = rollout
+            batch = Rollout(transitions, extras, carry, valid)
+            key = key_for(key, Purpose.UPDATE, iteration)
+            agent_state, info = self.agent.update(agent_state, batch, key, self._hp(hp, iteration))
+            return agent_state, info.metrics, iteration.add(1)
+
+        return update, (0, 0, 0, 0, 0, None)
+
+    def _add(self):
+        return self.agent.feed.buffer.add, (0, 0, 0)
+
+    def _learn(self):
+        def learn_(agent_state, buffer, transition, valid, key, iteration, hp):
+            buffer = self.agent.feed.buffer.add(buffer, transition, valid)
+            key = key_for(key, Purpose.UPDATE, iteration)
+            agent_state, buffer, metrics = learn(self.agent, agent_state, buffer, key, self._hp(hp, iteration))
+            return agent_state, buffer, metrics, iteration.add(1)
+
+        return learn_, (0, 0, 0, 0, 0, 0, None)
+
+    def _reset_carry(self):
+        return lambda carry, done: reset_carry(self.agent, carry, done), (0, 0)
+
+    def _fresh_carry(self):
+        carry = self.agent.initial_carry(self.agent.feed.num_envs)
+        return lambda: jax.tree.map(lambda x: jnp.broadcast_to(x, (self.run.num_seeds, *x.shape)), carry), ()
+
+    def _sum(self):
+        return lambda a, b: jax.tree.map(jnp.add, a, b), (0, 0)
+
+    def _summarize(self):
+        def report(episodes, losses, iterations, iteration, agent_state):
+            steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
+            return summarize(episodes, losses, iterations, steps, agent_state)
+
+        return report, (0, 0, None, 0, 0)
+
+
+class _HostEpisodes:
+    """``EpisodeSums`` in NumPy."""
+
+    def __init__(self) -> None:
+        self.returns: list[float] = []
+        self.lengths: list[float] = []
+
+    def add(self, returns: np.ndarray, lengths: np.ndarray) -> None:
+        self.returns.extend(returns.tolist())
+        self.lengths.extend(lengths.tolist())
+
+    def sums(self) -> tuple[float, ...]:
+        r = self.returns
+        return len(r), sum(r), min(r, default=np.inf), max(r, default=-np.inf), sum(self.lengths)
+
+
+def _stack(trees: Sequence[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *x: np.stack(x), *trees) if len(trees) > 1 else jax.tree.map(lambda x: np.asarray(x)[None], trees[0])
+
+
+def _eval_seed(seed: int, iteration: int) -> int:
+    """Never one of the training episodes' seeds."""
+    return int(np.random.SeedSequence([seed, iteration, 1]).generate_state(1)[0] % 2**31)

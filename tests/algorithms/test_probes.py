@@ -1,0 +1,75 @@
+"""Every algorithm against the probing environments, whose exact values are known."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrl import training
+from jaxrl.algorithms import dqn, ppo
+from jaxrl.envs import probes
+from jaxrl.schedules import linear
+
+DISCOUNT = 0.9
+
+
+def make_ppo(spec):
+    config = ppo.Config(num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), clip_value_loss=False)
+    hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
+    return ppo.make(spec, config), hp, 16_000
+
+
+def make_dqn(spec, **switches):
+    config = dqn.Config(
+        num_envs=4, hidden_sizes=(16,), batch_size=64, buffer_size=2048, prefill=256, steps_per_update=4,
+        updates_per_iteration=4, target_update_period=20, **switches,
+    )  # fmt: skip
+    hp = dqn.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, epsilon=0.5, tau=0.1)
+    return dqn.make(spec, config), hp, 12_000
+
+
+VARIANTS = {
+    "ppo": make_ppo,
+    "dqn": functools.partial(make_dqn, double_q=False),
+    "dqn-double-dueling": functools.partial(make_dqn, dueling=True, loss="mse"),
+    "dqn-polyak": functools.partial(make_dqn, target_update="polyak"),
+}
+DISCRETE = {
+    "constant_reward": probes.constant_reward,
+    "reward_from_observation": probes.reward_from_observation,
+    "two_steps": probes.two_steps,
+    "reward_from_action": probes.reward_from_action,
+    "reward_from_both": probes.reward_from_both,
+    "truncation": probes.truncation,
+}
+CONTINUOUS = {
+    "two_steps": functools.partial(probes.two_steps, continuous=True),
+    "reward_from_action": probes.reward_from_continuous_action,
+    "reward_from_both": probes.reward_from_both_continuous,
+}
+
+
+def check(make, probe, tolerance):
+    agent, hp, total_steps = make(probe.env.spec)
+    train = training.make_train(agent, probe.env, total_steps, num_intervals=1, eval_episodes=4)
+    state = jax.jit(train)(jax.random.key(0), hp).agent
+    np.testing.assert_allclose(agent.value(state, probe.observations), probe.expected_value(DISCOUNT), atol=tolerance)
+    if probe.best_action is not None:
+        action, _, _ = agent.act(agent.policy(state), probe.observations, (), jax.random.key(0), hp, explore=False)
+        np.testing.assert_allclose(action, probe.best_action, atol=0.15)
+
+
+# What does not depend on a switch is shown by the plain variant.
+CASES = [(v, p) for v in VARIANTS for p in DISCRETE if v in ("ppo", "dqn") or p in ("two_steps", "reward_from_both", "truncation")]
+
+
+@pytest.mark.parametrize(("variant", "probe"), CASES)
+def test_the_exact_value(variant, probe):
+    # An algorithm that stops at the time limit finds less than 5 of the 10.
+    check(VARIANTS[variant], DISCRETE[probe](), tolerance=1.0 if probe == "truncation" else 0.1)
+
+
+@pytest.mark.parametrize("probe", CONTINUOUS)
+def test_the_exact_value_with_continuous_actions(probe):
+    check(make_ppo, CONTINUOUS[probe](), tolerance=0.15)

@@ -1,0 +1,220 @@
+import re
+from collections import deque
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxrl.buffers.replay import _multiply_high, _uniform_below, uniform_replay
+from jaxrl.types import Transition
+
+ID = jax.ShapeDtypeStruct((), np.int32)
+"""The tests' item: a number that tells it from all others. Zero is never stored."""
+
+
+def _transition(frame=(4,), dtype=np.float32):
+    observation, flag = jax.ShapeDtypeStruct(frame, dtype), jax.ShapeDtypeStruct((), bool)
+    scalar, action = jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((), np.int8)
+    return Transition(observation, action, scalar, flag, flag, observation)
+
+
+def _draw(buffer, state, key, n=4096):
+    return np.asarray(jax.jit(buffer.sample, static_argnums=2)(state, key, n, None).transitions)
+
+
+def _fill(buffer, num_envs, steps, valid=None):
+    """Add 1, 2, 3 ... and keep the same in NumPy: a deque for each environment."""
+    rings = [deque(maxlen=buffer.capacity // num_envs) for _ in range(num_envs)]
+    add, state = jax.jit(buffer.add), buffer.init()
+    for t in range(steps):
+        ids = 1 + t * num_envs + np.arange(num_envs, dtype=np.int32)
+        state = add(state, ids) if valid is None else add(state, ids, valid[t])
+        for b in range(num_envs):
+            if valid is None or valid[t, b]:
+                rings[b].append(int(ids[b]))
+    return state, sorted(i for ring in rings for i in ring)
+
+
+def _assert_uniform(drawn, items):
+    """Exactly these items are drawn, at frequencies that a chi-squared test finds uniform."""
+    values, counts = np.unique(drawn, return_counts=True)
+    np.testing.assert_array_equal(values, items)
+    assert len(items) == 1 or stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 6, 13])
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_exactly_the_last_items_are_drawn_uniformly(key, num_envs, steps):
+    buffer = uniform_replay(ID, 5 * num_envs, num_envs)
+    state, items = _fill(buffer, num_envs, steps)
+    assert items == list(range(max(0, steps - 5) * num_envs + 1, steps * num_envs + 1))
+    assert buffer.size(state) == len(items)
+    _assert_uniform(_draw(buffer, state, key), items)
+
+
+@pytest.mark.parametrize("steps", [3, 8, 40])
+@pytest.mark.parametrize("num_envs", [1, 4])
+def test_steps_that_are_not_valid_are_never_stored_and_destroy_nothing(rng, key, num_envs, steps):
+    buffer = uniform_replay(ID, 6 * num_envs, num_envs)
+    # From an environment whose steps are all valid to one that makes few.
+    valid = rng.random((steps, num_envs)) < np.linspace(1.0, 0.3, num_envs)
+    valid[-1] = False
+    state, items = _fill(buffer, num_envs, steps, valid)
+    assert buffer.size(state) == len(items)
+    _assert_uniform(_draw(buffer, state, key), items)
+
+
+def test_an_environment_that_stored_nothing_is_never_drawn(key):
+    buffer = uniform_replay(ID, 12, 3)
+    state, items = _fill(buffer, 3, 2, np.array([[True, False, True], [True, False, False]]))
+    assert items == [1, 3, 4]
+    _assert_uniform(_draw(buffer, state, key), items)
+
+
+def test_an_all_valid_mask_is_no_mask(key):
+    buffer = uniform_replay(ID, 6, 2)
+    plain, _ = _fill(buffer, 2, 5)
+    masked, _ = _fill(buffer, 2, 5, np.ones((5, 2), bool))
+    jax.tree.map(np.testing.assert_array_equal, plain, masked)
+
+
+def test_whole_transitions_come_back_with_their_dtypes(rng, key):
+    example = {"frame": _transition((40, 40), np.uint8), "vector": _transition((3,), np.float16)}
+    buffer = uniform_replay(example, 8, 2)
+    items = jax.tree.map(lambda s: rng.integers(0, 2, (8, 2, *s.shape)).astype(s.dtype), example)
+    items = items | {"id": np.arange(16, dtype=np.int32).reshape(8, 2)}
+    buffer = uniform_replay(example | {"id": ID}, 8, 2)
+    state = jax.lax.scan(lambda s, x: (buffer.add(s, x), None), buffer.init(), items)[0]
+    sample = buffer.sample(state, key, 64, None)
+    drawn = sample.transitions
+    for got, want in zip(jax.tree.leaves(drawn), jax.tree.leaves(items), strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want.reshape(16, *want.shape[2:])[drawn["id"]])
+    assert {x.dtype for x in jax.tree.leaves(state) if x.ndim > 2} == {np.dtype(np.uint8)}
+
+
+def test_a_sample_says_where_its_items_lie_and_weighs_them_alike(key):
+    buffer = uniform_replay(ID, 9, 3)
+    state, _ = _fill(buffer, 3, 3)
+    sample = buffer.sample(state, key, 200, None)
+    places = {}
+    for place, item in zip(np.asarray(sample.indices), np.asarray(sample.transitions), strict=True):
+        assert 0 <= place < buffer.capacity
+        assert places.setdefault(int(place), int(item)) == item
+    assert len(set(places.values())) == len(places) == 9
+    np.testing.assert_array_equal(sample.weights, np.ones(200))
+
+
+def test_samples_depend_on_the_key_alone(key):
+    buffer = uniform_replay(ID, 50)
+    state, _ = _fill(buffer, 1, 50)
+    one, again, other = (_draw(buffer, state, k, 32) for k in (key, key, jax.random.key(1)))
+    np.testing.assert_array_equal(one, again)
+    assert np.any(one != other)
+
+
+def test_priorities_mean_nothing_to_uniform_replay(key):
+    buffer = uniform_replay(ID, 4)
+    state, _ = _fill(buffer, 1, 2)
+    after = buffer.set_priorities(state, jnp.array([0]), jnp.array([9.0]), None)
+    jax.tree.map(np.testing.assert_array_equal, state, after)
+
+
+def test_capacity_is_rounded_up_to_whole_steps_and_memory_is_counted():
+    buffer = uniform_replay(_transition(), 10, 4)
+    assert buffer.capacity == 12
+    assert buffer.nbytes == 12 * 64
+    frames = uniform_replay(_transition((84, 84), np.uint8), 10)
+    state = frames.init()
+    assert frames.nbytes == 10 * (2 * 84 * 84 + 4 * 4) == state.rows.nbytes + sum(x.nbytes for x in state.apart)
+    assert not any(np.any(x) for x in jax.tree.leaves(state))
+    assert frames.size(state) == 0
+
+
+@pytest.mark.parametrize(
+    ("capacity", "num_envs", "message"), [(0, 1, "capacity=0"), (-3, 1, "capacity=-3"), (2**31, 1, "2^31"), (8, 0, "num_envs=0")]
+)
+def test_numbers_out_of_range_are_refused(capacity, num_envs, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        uniform_replay(ID, capacity, num_envs)
+
+
+def test_a_vmapped_buffer_is_the_single_one(rng, key):
+    buffer = uniform_replay(ID, 6, 2)
+    valid = rng.random((3, 9, 2)) < 0.6
+    singles = [_fill(buffer, 2, 9, v)[0] for v in valid]
+    ids = 1 + np.arange(18, dtype=np.int32).reshape(9, 2)
+
+    def run(valid):
+        return jax.lax.scan(lambda s, x: (buffer.add(s, *x), None), buffer.init(), (ids, valid))[0]
+
+    lanes = jax.jit(jax.vmap(run))(valid)
+    drawn = jax.vmap(lambda s: buffer.sample(s, key, 16, None).transitions)(lanes)
+    for i, single in enumerate(singles):
+        jax.tree.map(lambda s, l: np.testing.assert_array_equal(s, l[i]), single, lanes)
+        np.testing.assert_array_equal(drawn[i], _draw(buffer, single, key, 16))
+
+
+@pytest.mark.parametrize(
+    ("example", "num_envs", "masked", "lanes"),
+    [
+        (_transition(), 1, False, None),
+        (_transition(), 4, False, None),
+        (_transition(), 4, True, None),
+        (_transition(), 4, True, 3),
+        (_transition((40, 40), np.uint8), 4, True, None),
+        (_transition((40, 40), np.uint8), 1, False, 3),
+    ],
+    ids=["one environment", "four", "masked", "masked, vmapped", "images, masked", "images, vmapped"],
+)
+def test_a_loop_writes_the_buffer_in_place(example, num_envs, masked, lanes):
+    """The compiled loop of add and sample holds no second buffer and copies none, at any capacity."""
+
+    def temporary_bytes(capacity):
+        buffer = uniform_replay(example, capacity, num_envs)
+        item = jax.tree.map(lambda s: jnp.ones((num_envs, *s.shape), s.dtype), example)
+        valid = (jnp.arange(num_envs) % 2 == 0,) if masked else ()
+
+        def body(i, carry):
+            state, total = carry
+            state = buffer.add(state, item, *valid)
+            drawn = buffer.sample(state, jax.random.fold_in(jax.random.key(0), i), 8, None).transitions
+            return state, total + jnp.sum(drawn.reward) + jnp.sum(drawn.observation)
+
+        run = lambda state, total, n: jax.lax.fori_loop(0, n, body, (state, total))
+        state, total = jax.eval_shape(lambda: (buffer.init(), jnp.zeros(())))
+        if lanes is not None:
+            run = jax.vmap(run, (0, 0, None))
+            state, total = jax.tree.map(lambda s: jax.ShapeDtypeStruct((lanes, *s.shape), s.dtype), (state, total))
+        compiled = jax.jit(run, donate_argnums=0).lower(state, total, jax.ShapeDtypeStruct((), np.int32)).compile()
+        copies = [line for line in compiled.as_text().splitlines() if re.search(rf"= \S*\b{capacity}\b\S* copy", line)]
+        assert not copies
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    small, large = temporary_bytes(2_000), temporary_bytes(1_000_000)
+    assert small == large < 1_000_000
+
+
+def test_multiply_high_is_exact(rng):
+    edges = [0, 1, 2, 0xFFFF, 0x10000, 0x10001, 0x7FFFFFFF, 0x80000000, 0xFFFF0000, 0xFFFFFFFE, 0xFFFFFFFF]
+    numbers = np.array(edges + rng.integers(0, 2**32, 200).tolist(), np.uint32)
+    a, b = (x.ravel() for x in np.meshgrid(numbers, numbers))
+    got = jax.jit(_multiply_high)(a, b)
+    assert got.dtype == np.uint32
+    np.testing.assert_array_equal(got, [(int(x) * int(y)) >> 32 for x, y in zip(a, b, strict=True)])
+
+
+@pytest.mark.parametrize("bound", [1, 7, 1000, 2**31 - 1])
+def test_uniform_below_is_uniform_over_its_whole_range(key, bound):
+    n = 20_000
+    got = np.asarray(_uniform_below(key, n, jnp.asarray(bound, jnp.int32)))
+    assert got.dtype == np.int32
+    assert got.min() >= 0
+    assert got.max() < bound
+    bins = min(bound, 10)
+    expected = np.diff([-(-bound * i // bins) for i in range(bins + 1)]) / bound * n
+    counts = np.bincount(got.astype(np.int64) * bins // bound, minlength=bins)
+    statistic = np.sum((counts - expected) ** 2 / expected)
+    assert statistic <= stats.chi2.ppf(0.999, bins - 1) if bins > 1 else counts[0] == n

@@ -1,0 +1,32 @@
+"""Set-up of all tests: a compilation cache that outlives the process, and seeded sources of randomness."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import numpy as np
+import pytest
+
+CACHE = Path(__file__).parents[1] / ".cache" / "jax"
+
+# Compilation is what tests spend their time on, and much of it goes into single operations: keep them all.
+if not jax.config.jax_compilation_cache_dir:
+    jax.config.update("jax_compilation_cache_dir", str(CACHE))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A typed key, the same in every test."""
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """NumPy's generator, seeded alike in every test."""
+    return np.random.default_rng(0)

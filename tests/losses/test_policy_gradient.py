@@ -1,0 +1,70 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
+
+RATIO = jnp.array([1.5, 1.5, 0.5, 0.5, 1.1, 1.1, 1.0])
+ADVANTAGE = jnp.array([1.0, -1.0, 1.0, -1.0, 2.0, -2.0, 0.0])
+
+
+def test_clipped_surrogate_by_hand():
+    # An advantage is only credited up to the ratio 1.2, and a disadvantage only down to 0.8.
+    got = jax.jit(clipped_surrogate)(RATIO, ADVANTAGE, 0.2)
+    np.testing.assert_allclose(got, [-1.2, 1.5, -0.5, 0.8, -2.2, 2.2, 0.0], rtol=1e-6)
+
+
+def test_the_clipped_surrogates_gradient_stops_where_it_clips():
+    gradient = jax.grad(lambda ratio: jnp.sum(clipped_surrogate(ratio, ADVANTAGE, 0.2)))(RATIO)
+    np.testing.assert_allclose(gradient, [0.0, 1.0, -1.0, 0.0, -2.0, 2.0, 0.0])
+
+
+def test_clipped_surrogate_does_not_broadcast():
+    with pytest.raises(AssertionError):
+        clipped_surrogate(RATIO, ADVANTAGE[:, None], 0.2)
+
+
+def test_approximate_kl_is_never_negative():
+    log_ratio = jnp.concatenate([jnp.linspace(-8, 8, 101), jnp.array([-1e-4, 1e-4, -1e-8, 1e-8, 0.0])])
+    got = approximate_kl(log_ratio)
+    assert np.all(got >= 0)
+    assert got[-1] == 0
+    assert np.all(got[:50] > 0)
+    # To second order, log_ratio^2 / 2.
+    np.testing.assert_allclose(approximate_kl(jnp.array([0.01, -0.01])), 0.5e-4, rtol=0.01)
+
+
+def test_the_expectation_of_approximate_kl_is_the_kl(rng):
+    old, new = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5))
+    kl = sum(p * np.log(p / q) for p, q in zip(old, new, strict=True))
+    samples = approximate_kl(jnp.log(jnp.asarray(new, jnp.float32)) - jnp.log(jnp.asarray(old, jnp.float32)))
+    np.testing.assert_allclose(np.sum(old * samples), kl, rtol=1e-4)
+
+
+def test_masked_mean_by_hand():
+    x = jnp.array([[1.0, 2.0], [3.0, 10.0]])
+    assert masked_mean(x) == 4.0
+    assert masked_mean(x, jnp.array([[True, False], [True, False]])) == 2.0
+    assert masked_mean(x, jnp.zeros((2, 2), bool)) == 0.0
+
+
+def test_masked_values_do_not_matter_even_where_they_are_not_finite():
+    x, mask = jnp.array([1.0, 3.0, jnp.nan, jnp.inf]), jnp.array([True, True, False, False])
+    assert masked_mean(x, mask) == 2.0
+    np.testing.assert_allclose(normalize(x, mask)[:2], [-1.0, 1.0])
+    np.testing.assert_allclose(jax.grad(lambda x: masked_mean(x**2, mask))(x)[:2], [1.0, 3.0])
+
+
+def test_normalize_is_numpys_standard_score(rng):
+    x = rng.normal(3, 2, size=(6, 5)).astype(np.float32)
+    np.testing.assert_allclose(normalize(jnp.asarray(x)), (x - x.mean()) / x.std(), rtol=1e-4, atol=1e-5)
+    mask = rng.random((6, 5)) < 0.5
+    got = normalize(jnp.asarray(x), jnp.asarray(mask))
+    chosen = x[mask]
+    np.testing.assert_allclose(np.asarray(got)[mask], (chosen - chosen.mean()) / chosen.std(), rtol=1e-4, atol=1e-5)
+
+
+def test_normalize_of_a_constant_is_zero():
+    np.testing.assert_array_equal(normalize(jnp.full((4,), 3.0)), np.zeros(4))
+    assert np.all(np.isfinite(normalize(jnp.arange(3.0), jnp.zeros(3, bool))))

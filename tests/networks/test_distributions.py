@@ -1,0 +1,149 @@
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxrl.networks.distributions import Categorical, DiagonalGaussian
+
+
+def _categoricals(rng, shape=(6, 4)):
+    """Two batches of logits that are not normalised."""
+    return (rng.normal(2, 3, size=(2, *shape))).astype(np.float32)
+
+
+def _gaussians(rng, shape=(6, 3)):
+    return [(rng.normal(size=shape).astype(np.float32), rng.normal(0, 0.7, size=shape).astype(np.float32)) for _ in range(2)]
+
+
+def _pair(rng, kind):
+    """Ours and distrax's, two distributions each."""
+    if kind == "categorical":
+        logits = _categoricals(rng)
+        return [Categorical(x) for x in logits], [distrax.Categorical(logits=x) for x in logits]
+    parameters = _gaussians(rng)
+    return (
+        [DiagonalGaussian(m, s) for m, s in parameters],
+        [distrax.MultivariateNormalDiag(m, np.exp(s)) for m, s in parameters],
+    )
+
+
+@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_everything_agrees_with_distrax(rng, key, kind):
+    (p, q), (p_oracle, q_oracle) = _pair(rng, kind)
+    action = p_oracle.sample(seed=key)
+    for got, want in [
+        (p.log_prob(action), p_oracle.log_prob(action)),
+        (p.entropy(), p_oracle.entropy()),
+        (p.kl_divergence(q), p_oracle.kl_divergence(q_oracle)),
+        (p.mode(), p_oracle.mode()),
+    ]:
+        assert got.shape == want.shape
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(p.kl_divergence(p), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_entropy_and_kl_are_expectations_over_samples(rng, key, kind):
+    p, q = _pair(rng, kind)[0]
+
+    @jax.jit
+    def estimate(p, q):
+        actions = jax.vmap(lambda k: p.sample(seed=k))(jax.random.split(key, 20_000))
+        log_p, log_q = jax.vmap(p.log_prob)(actions), jax.vmap(q.log_prob)(actions)
+        mean_and_error = lambda x: (jnp.mean(x, 0), jnp.std(x, 0) / jnp.sqrt(len(x)))
+        return mean_and_error(-log_p), mean_and_error(log_p - log_q)
+
+    for got, (mean, error) in zip((p.entropy(), p.kl_divergence(q)), estimate(p, q), strict=True):
+        assert np.all(np.abs(got - mean) < 4.5 * error + 1e-5)
+
+
+def test_categorical_by_hand():
+    p = Categorical(jnp.log(jnp.array([0.5, 0.25, 0.25])) + 7.0)
+    q = Categorical(jnp.log(jnp.array([0.25, 0.25, 0.5])))
+    np.testing.assert_allclose(p.log_prob(jnp.array(0)), np.log(0.5), rtol=1e-5)
+    np.testing.assert_allclose(p.entropy(), 1.5 * np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(p.kl_divergence(q), 0.25 * np.log(2), rtol=1e-4)
+    assert p.mode() == 0
+
+
+def test_categorical_samples_have_the_frequencies_of_the_probabilities(key):
+    probs = np.array([0.1, 0.0, 0.3, 0.6])
+    sample = Categorical(jnp.broadcast_to(jnp.log(probs), (10_000, 4))).sample(seed=key)
+    assert jnp.issubdtype(sample.dtype, jnp.integer)
+    counts = np.bincount(sample, minlength=4)
+    assert counts[1] == 0
+    assert stats.chisquare(counts[[0, 2, 3]], 10_000 * probs[[0, 2, 3]]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int8, jnp.int32, jnp.float32])
+def test_categorical_takes_actions_of_any_dtype(rng, dtype):
+    logits = _categoricals(rng)[0]
+    action = rng.integers(0, 4, 6)
+    want = logits[np.arange(6), action] - np.log(np.sum(np.exp(logits.astype(np.float64)), axis=-1))
+    np.testing.assert_allclose(Categorical(logits).log_prob(action.astype(dtype)), want, rtol=1e-5, atol=1e-5)
+
+
+def test_impossible_actions_contribute_nothing_and_have_no_gradient(rng):
+    logits, others = _categoricals(rng, (5,))
+    masked = lambda x: Categorical(jnp.concatenate([x[:3], jnp.full((2,), -jnp.inf)]))
+    possible = lambda x: Categorical(x[:3])
+    for quantity in (
+        lambda of: lambda x: of(x).entropy(),
+        lambda of: lambda x: of(x).kl_divergence(of(others)),
+        lambda of: lambda x: of(others).kl_divergence(of(x)),
+        lambda of: lambda x: of(x).log_prob(jnp.array(1)),
+    ):
+        got, gradient = jax.value_and_grad(quantity(masked))(logits)
+        want, want_gradient = jax.value_and_grad(quantity(possible))(logits)
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+        np.testing.assert_allclose(gradient, want_gradient, rtol=1e-4, atol=1e-5)
+    assert np.all(np.isfinite(jax.grad(lambda x: Categorical(x).entropy())(jnp.array([0.0, 1.0, -jnp.inf]))))
+
+
+def test_the_kl_to_a_policy_that_cannot_do_it_is_infinite():
+    assert Categorical(jnp.zeros(2)).kl_divergence(Categorical(jnp.array([0.0, -jnp.inf]))) == jnp.inf
+
+
+def test_gaussian_by_hand():
+    # Standard deviations 1 and e; the action is off by one deviation in the second.
+    p = DiagonalGaussian(jnp.array([0.0, 1.0]), jnp.array([0.0, 1.0]))
+    half_log_two_pi = 0.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(p.log_prob(jnp.array([0.0, 1 + np.e])), -2 * half_log_two_pi - 1 - 0.5, rtol=1e-6)
+    np.testing.assert_allclose(p.entropy(), 2 * half_log_two_pi + 1 + 1, rtol=1e-6)
+    # KL(N(0, 1) || N(1, e^2)) = 1 + (1 + 1) / (2 e^2) - 1/2.
+    q = DiagonalGaussian(jnp.array([1.0, 1.0]), jnp.array([1.0, 1.0]))
+    np.testing.assert_allclose(p.kl_divergence(q), 1 + np.exp(-2) - 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(p.mode(), [0.0, 1.0])
+
+
+def test_gaussian_samples_have_mean_and_deviation_and_independent_dimensions(key):
+    mean, log_std = jnp.array([-1.0, 2.0, 0.0]), jnp.array([-1.0, 0.5, 0.0])
+    x = np.asarray(DiagonalGaussian(jnp.broadcast_to(mean, (20_000, 3)), jnp.broadcast_to(log_std, (20_000, 3))).sample(seed=key))
+    z = (x - mean) / np.exp(log_std)
+    for column in np.asarray(z).T:
+        assert stats.kstest(column, "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.corrcoef(z.T), np.eye(3), atol=0.03)
+    assert abs(np.corrcoef(z[:-1, 0], z[1:, 0])[0, 1]) < 0.03
+
+
+def test_gaussian_with_one_deviation_for_the_whole_batch(rng):
+    (mean, _), (other, _) = _gaussians(rng)
+    log_std = np.array([-0.5, 0.0, 0.7], np.float32)
+    shared, full = DiagonalGaussian(mean, log_std), DiagonalGaussian(mean, np.broadcast_to(log_std, mean.shape))
+    np.testing.assert_allclose(shared.entropy(), full.entropy())
+    np.testing.assert_allclose(shared.log_prob(other), full.log_prob(other))
+    np.testing.assert_allclose(shared.kl_divergence(shared._replace(mean=other)), full.kl_divergence(full._replace(mean=other)))
+
+
+def test_an_action_that_lost_its_last_axis_does_not_broadcast():
+    with pytest.raises(AssertionError):
+        DiagonalGaussian(jnp.zeros((5, 1)), jnp.zeros((5, 1))).log_prob(jnp.zeros(5))
+
+
+def test_distributions_are_pytrees(rng):
+    (mean, log_std), _ = _gaussians(rng)
+    entropy = jax.vmap(lambda d: d.entropy())(DiagonalGaussian(mean, log_std))
+    np.testing.assert_allclose(entropy, DiagonalGaussian(mean, log_std).entropy(), rtol=1e-6)

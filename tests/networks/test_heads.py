@@ -1,0 +1,50 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.networks.heads import QHead, ValueHead
+
+
+def _randomized(module, rng, key, x):
+    return jax.tree.map(lambda p: rng.normal(size=p.shape).astype(np.float32), module.init(key, x))
+
+
+@pytest.mark.parametrize("batch", [(), (4,), (3, 4)])
+def test_a_value_has_no_trailing_axis(key, batch):
+    x = jnp.ones((*batch, 5))
+    assert jax.eval_shape(ValueHead().init_with_output, key, x)[0].shape == batch
+    for dueling in (False, True):
+        assert jax.eval_shape(QHead(3, dueling).init_with_output, key, x)[0].shape == (*batch, 3)
+
+
+def test_heads_are_linear(rng, key):
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    params = _randomized(ValueHead(), rng, key, x)
+    dense = params["params"]["Dense_0"]
+    np.testing.assert_allclose(ValueHead().apply(params, x), (x @ dense["kernel"] + dense["bias"])[:, 0], rtol=1e-4, atol=1e-5)
+    params = _randomized(QHead(3), rng, key, x)
+    dense = params["params"]["q"]
+    np.testing.assert_allclose(QHead(3).apply(params, x), x @ dense["kernel"] + dense["bias"], rtol=1e-4, atol=1e-5)
+
+
+def test_dueling_subtracts_the_mean_over_the_actions(rng, key):
+    head = QHead(3, dueling=True)
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    params = _randomized(head, rng, key, x)
+    value, advantage = (x @ params["params"][n]["kernel"] + params["params"][n]["bias"] for n in ("value", "advantage"))
+    got = head.apply(params, x)
+    for b in range(4):
+        for a in range(3):
+            np.testing.assert_allclose(got[b, a], value[b, 0] + advantage[b, a] - advantage[b].mean(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.mean(axis=-1), value[:, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_rows_of_a_batch_do_not_touch_each_other(rng, key, dueling):
+    head = QHead(3, dueling)
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    params = _randomized(head, rng, key, x)
+    changed = x.copy()
+    changed[1:] += 10
+    np.testing.assert_array_equal(head.apply(params, x)[0], head.apply(params, changed)[0])

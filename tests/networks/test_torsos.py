@@ -1,0 +1,59 @@
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.networks.torsos import ACTIVATIONS, MLP
+
+FORMULAS = {
+    "tanh": math.tanh,
+    "relu": lambda x: max(x, 0.0),
+    "elu": lambda x: x if x > 0 else math.exp(x) - 1,
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (math.exp(x) - 1)),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "swish": lambda x: x / (1 + math.exp(-x)),
+    "gelu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    "softplus": lambda x: math.log(1 + math.exp(x)),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "identity": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_their_formulas(name):
+    x = np.linspace(-3, 3, 13)
+    # JAX's default GELU is the tanh approximation, which is this close.
+    atol = 1e-3 if name == "gelu" else 1e-6
+    np.testing.assert_allclose(ACTIVATIONS[name](jnp.asarray(x)), [FORMULAS[name](v) for v in x], rtol=1e-5, atol=atol)
+
+
+def test_an_mlp_is_its_matrix_products(rng, key):
+    network = MLP((5, 3), "relu")
+    x = rng.normal(size=(4, 2)).astype(np.float32)
+    params = jax.tree.map(lambda p: rng.normal(size=p.shape).astype(np.float32), network.init(key, x))
+    first, second = params["params"]["Dense_0"], params["params"]["Dense_1"]
+    hidden = np.maximum(x @ first["kernel"] + first["bias"], 0)
+    want = np.maximum(hidden @ second["kernel"] + second["bias"], 0)
+    np.testing.assert_allclose(network.apply(params, x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_an_mlp_without_layers_is_the_identity(key):
+    x = jnp.ones((2, 7))
+    network = MLP(())
+    np.testing.assert_array_equal(network.apply(network.init(key, x), x), x)
+
+
+def test_biases_start_at_zero_and_kernels_as_asked(key):
+    params = MLP((8,), kernel_init=nn.initializers.orthogonal(2.0)).init(key, jnp.ones((1, 8)))["params"]["Dense_0"]
+    np.testing.assert_array_equal(params["bias"], np.zeros(8))
+    np.testing.assert_allclose(params["kernel"].T @ params["kernel"], 4 * np.eye(8), atol=1e-4)
+
+
+def test_any_number_of_batch_axes(key):
+    network = MLP((5, 6))
+    params = jax.jit(network.init)(key, jnp.ones(2))
+    for batch in [(), (4,), (3, 4)]:
+        assert network.apply(params, jnp.ones((*batch, 2))).shape == (*batch, 6)
