@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import queue
+import re
 import subprocess
 import tempfile
 import threading
@@ -99,8 +100,7 @@ class Process:
             raise ContenderError(f"no answer within {self.timeout:g} s") from None
         if line is None:
             self._errors.seek(0)
-            last = [text for text in self._errors.read().strip().splitlines() if text.strip()][-1:]
-            raise ContenderError(last[0] if last else f"ended with status {self._popen.wait()}")
+            raise ContenderError(_error_in(self._errors.read()) or f"ended with status {self._popen.wait()}")
         return json.loads(line)
 
     def go(self) -> dict[str, Any]:
@@ -182,6 +182,13 @@ def measure(case: Case, repeats: int, python: Callable[[Contender], str], timeou
         "ratios": [_ratio(r, rows) for r in case.ratios],
         "bounds": [_bound(b, rows) for b in case.bounds],
     }
+
+
+def _error_in(output: str) -> str | None:
+    """The last line that names an exception, else the last line."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+    return (named or lines or [None])[-1]
 
 
 def _description(contender: Contender) -> dict[str, Any]:

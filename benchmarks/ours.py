@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import jax
@@ -15,7 +13,7 @@ import jaxrl
 from jaxrl import envs
 from jaxrl.algorithms import dqn, ppo
 from jaxrl.schedules import linear
-from jaxrl.training import make_runner, make_train, use_cpu_devices
+from jaxrl.training import compiler_options, make_runner, make_train, use_cpu_devices
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium")
 
@@ -71,20 +69,20 @@ def sweep(wanted: dict[str, Any]) -> None:
     train = make_train(agent, env, wanted["steps"], eval_episodes=1)
     rates = jnp.logspace(-4, -2, wanted["learning_rates"]) if "learning_rates" in wanted else jnp.float32(2.5e-4)
 
-    def run(rates: jax.Array) -> Any:
-        return jaxrl.sweep(train, seeds=wanted["seeds"], hyperparameters=hp.replace(learning_rate=rates))
+    listener = Compilations()
 
-    # A sweep of nothing first compiles the small programs around it.
-    jaxrl.sweep(lambda key, hp: hp.clip, seeds=wanted["seeds"], hyperparameters=hp.replace(learning_rate=rates))
-    with compilations() as names:
-        jax.block_until_ready(run(rates))
-    program, compile_seconds = compiled(run, rates)
+    def work() -> tuple[int, float]:
+        listener.clear()
+        start = time.perf_counter()
+        jax.block_until_ready(
+            jaxrl.sweep(train, seeds=wanted["seeds"], hyperparameters=hp.replace(learning_rate=rates))
+        )
+        seconds = time.perf_counter() - start - listener.seconds
+        return train.steps_after(train.num_iterations) * wanted["seeds"] * wanted.get("learning_rates", 1), seconds
 
-    def work() -> int:
-        jax.block_until_ready(program(rates))
-        return train.steps_after(train.num_iterations) * wanted["seeds"] * wanted.get("learning_rates", 1)
-
-    serve(work, compile_seconds=compile_seconds, compilations=len(names), packages=PACKAGES)
+    work()
+    facts = {"compile_seconds": listener.seconds, "compilations": listener.large_programs}
+    serve(work, warm=True, packages=PACKAGES, **facts)
 
 
 def compile_only(wanted: dict[str, Any]) -> None:
@@ -98,26 +96,40 @@ def compile_only(wanted: dict[str, Any]) -> None:
         env = envs.make(wanted["env"])
         agent, hp = MAKE[wanted["algorithm"]](env, wanted)
         train = make_train(agent, env, wanted["steps"])
-        _, seconds = compiled(train, jax.random.key(0), jax.tree.map(jnp.float32, hp))
+        hp = jax.tree.map(jnp.float32, hp)
+        _, seconds = compiled(train, jax.random.key(0), hp, options=compiler_options())
     report(compile_seconds=seconds, packages=PACKAGES)
 
 
-@contextlib.contextmanager
-def compilations() -> Iterator[list[str]]:
-    """What XLA compiles in this block."""
-    names: list[str] = []
+class Compilations:
+    """What JAX compiles, and how long that takes."""
 
-    class Record(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = record.getMessage()
-            if message.startswith("Finished XLA compilation of "):
-                names.append(message.split()[4])
+    def __init__(self) -> None:
+        self.clear()
+        jax.monitoring.register_event_duration_secs_listener(self._hear)
 
-    handler, logger = Record(), logging.getLogger("jax")
-    logger.addHandler(handler)
-    with jax.log_compiles():
-        yield names
-    logger.removeHandler(handler)
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self._seconds: dict[str, list[tuple[str, float]]] = {"trace": [], "lower": [], "compile": []}
+
+    @property
+    def large_programs(self) -> int:
+        """Programs that take more than a tenth of the time of the largest: not those that reshape its results."""
+        seconds = [s for _, s in self._seconds["compile"]]
+        return sum(s > 0.1 * max(seconds) for s in seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Tracing, lowering and compiling; functions that are traced inside a program count with it."""
+        programs = {name for name, _ in self._seconds["compile"]}
+        traced = sum(s for name, s in self._seconds["trace"] if f"jit({name})" in programs)
+        return traced + sum(s for _, s in (*self._seconds["lower"], *self._seconds["compile"]))
+
+    def _hear(self, event: str, seconds: float, **details: Any) -> None:
+        kinds = {"jaxpr_trace": "trace", "jaxpr_to_mlir_module": "lower", "backend_compile": "compile"}
+        kind = kinds.get(event.removeprefix("/jax/core/compile/").removesuffix("_duration"))
+        if kind:
+            self._seconds[kind].append((str(details.get("fun_name")), seconds))
 
 
 def _runner(wanted: dict[str, Any]) -> Any:

@@ -23,10 +23,6 @@ class Counter(NamedTuple):
         low = self.low + jnp.asarray(n, jnp.uint32)
         return Counter(low, self.high + (low < self.low).astype(jnp.uint32))
 
-    def fold_into(self, key: jax.Array) -> jax.Array:
-        """A key that belongs to this count."""
-        return jax.random.fold_in(jax.random.fold_in(key, self.high), self.low)
-
     def as_float(self) -> jax.Array:
         """The count, rounded to float32."""
         return self.high.astype(jnp.float32) * 2.0**32 + self.low.astype(jnp.float32)

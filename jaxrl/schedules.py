@@ -36,8 +36,14 @@ class Schedule:
     fraction: bool = struct.field(pytree_node=False, default=False)
 
     def __call__(self, steps: Any, fraction: Any) -> jax.Array:
-        t = fraction if self.fraction else steps
-        return jnp.interp(t, jnp.asarray(self.times, jnp.float32), jnp.asarray(self.values, jnp.float32))
+        t = jnp.asarray(fraction if self.fraction else steps, jnp.float32)
+        # One clipped ramp after another: a few operations, where a search for the interval would be a loop.
+        value = jnp.asarray(self.values[0], jnp.float32)
+        for i in range(1, len(self.times)):
+            ramp = (t - self.times[i - 1]) / (self.times[i] - self.times[i - 1])
+            ramp = jnp.clip(ramp, 0.0, 1.0)
+            value = (1.0 - ramp) * value + ramp * self.values[i]
+        return value
 
 
 def linear(start: float, end: float, *, steps: float | None = None, fraction: float | None = None, delay: float = 0.0) -> Schedule:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
 
 import jax
@@ -86,37 +88,43 @@ def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTr
     raise _unsupported(space)
 
 
-def contains(space: spaces.Space, x: PyTree, tolerance: float = 1e-4) -> Array:
-    """Whether one element lies within the bounds (a scalar bool), relative to which a float may be off by ``tolerance``."""
+def contains(space: spaces.Space, x: PyTree, tolerance: float = 1e-4) -> Any:
+    """Whether all of some elements ``[..., *shape]`` lie within the bounds, for NumPy and JAX arrays alike.
+
+    Relative to its bound, but at least to 1, a float may be off by ``tolerance``.
+    """
     match space:
         case spaces.Box() if np.issubdtype(space.dtype, np.floating):
             slack = lambda bound: tolerance * np.maximum(1, np.where(np.isfinite(bound), np.abs(bound), 1))
-            return jnp.all((x >= space.low - slack(space.low)) & (x <= space.high + slack(space.high)))
+            return ((x >= space.low - slack(space.low)) & (x <= space.high + slack(space.high))).all()
         case spaces.Box():
-            return jnp.all((x >= space.low) & (x <= space.high))
-        case spaces.Discrete():
-            return (x >= int(space.start)) & (x < int(space.start + space.n))
-        case spaces.MultiDiscrete():
-            return jnp.all((x >= space.start) & (x < space.start + space.nvec))
+            return ((x >= space.low) & (x <= space.high)).all()
+        case spaces.Discrete() | spaces.MultiDiscrete():
+            size = space.n if isinstance(space, spaces.Discrete) else space.nvec
+            return ((x >= space.start) & (x < space.start + size)).all()
         case spaces.MultiBinary():
-            return jnp.all((x == 0) | (x == 1))
+            return ((x == 0) | (x == 1)).all()
+        case spaces.Dict() | spaces.Tuple():
+            keys = list(space.spaces) if isinstance(space, spaces.Dict) else range(len(space.spaces))
+            return functools.reduce(operator.and_, (contains(space.spaces[k], x[k], tolerance) for k in keys))
+    raise _unsupported(space)
+
+
+def shapes(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
+    """The shapes ``[*shape, ...]`` and JAX dtypes of elements of the space, as a pytree of ``jax.ShapeDtypeStruct``."""
+    match space:
         case spaces.Dict():
-            return jnp.all(jnp.stack([contains(s, x[k], tolerance) for k, s in space.spaces.items()]))
+            return {k: shapes(s, shape) for k, s in space.spaces.items()}
         case spaces.Tuple():
-            return jnp.all(jnp.stack([contains(s, x[i], tolerance) for i, s in enumerate(space.spaces)]))
+            return tuple(shapes(s, shape) for s in space.spaces)
+        case spaces.Box() | spaces.Discrete() | spaces.MultiDiscrete() | spaces.MultiBinary():
+            return jax.ShapeDtypeStruct((*shape, *space.shape), jax.dtypes.canonicalize_dtype(space.dtype))
     raise _unsupported(space)
 
 
 def zeros(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
     """A pytree of zeros ``[*shape, ...]`` with the space's structure and JAX dtypes."""
-    match space:
-        case spaces.Dict():
-            return {k: zeros(s, shape) for k, s in space.spaces.items()}
-        case spaces.Tuple():
-            return tuple(zeros(s, shape) for s in space.spaces)
-        case _ if space.shape is not None:
-            return jnp.zeros((*shape, *space.shape), jax.dtypes.canonicalize_dtype(space.dtype))
-    raise _unsupported(space)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes(space, shape))
 
 
 def _children(space: spaces.Dict | spaces.Tuple) -> list[spaces.Space]:

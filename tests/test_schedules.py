@@ -43,6 +43,16 @@ def test_piecewise(t, expected):
     np.testing.assert_allclose(as_fractions(0.0, t / 20), expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("values", [(1.0, 1e-6), (0.3, 0.1, 0.0), (0.0, 0.7, 1e-3, 0.3)])
+def test_every_point_is_met_exactly(values):
+    """Not one rounding beside it: a rate that should be zero at last must not be negative."""
+    schedule = piecewise([(10 * i, value) for i, value in enumerate(values)])
+    for i, value in enumerate(values):
+        assert schedule(10 * i, 0.0) == np.float32(value)
+    assert schedule(10**6, 0.0) == np.float32(values[-1])
+    assert schedule(-1, 0.0) == np.float32(values[0])
+
+
 @pytest.mark.parametrize("points", [[(0, 1.0), (0, 2.0)], [(5, 1.0), (0, 2.0)]])
 def test_piecewise_needs_increasing_times(points):
     with pytest.raises(ValueError, match="increasing times"):

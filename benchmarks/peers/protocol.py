@@ -26,8 +26,10 @@ def parameters() -> dict[str, Any]:
     return json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
 
 
-def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], float]:
-    """Trace, lower and compile a function of JAX.
+def compiled(
+    function: Callable[..., Any], *arguments: Any, options: dict[str, Any] | None = None
+) -> tuple[Callable[..., Any], float]:
+    """Trace, lower and compile a function of JAX, with XLA's compiler options.
 
     Returns:
         The program, and the seconds that it took; starting JAX's backend is not counted.
@@ -36,7 +38,7 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..
 
     jax.block_until_ready(jax.numpy.zeros(()))
     start = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
+    program = jax.jit(function).lower(*arguments).compile(options)
     return program, time.perf_counter() - start
 
 
@@ -46,29 +48,35 @@ def report(*, packages: Sequence[str] = (), **facts: Any) -> None:
     _reply({**facts, "versions": versions})
 
 
-def serve(work: Callable[[], int], *, packages: Sequence[str] = (), **facts: Any) -> None:
+def serve(
+    work: Callable[[], int | tuple[int, float]], *, warm: bool = False, packages: Sequence[str] = (), **facts: Any
+) -> None:
     """Warm up, report, and do the work whenever asked, until the input ends.
 
     Args:
-        work: does the whole work, waits until it is done, and returns the number of environment steps.
+        work: does the whole work, waits until it is done, and returns the number of environment steps; or that and
+            the seconds to count, if not all that it took.
+        warm: whether it has been done before.
         packages: distributions whose versions to report.
         facts: what else to report, such as ``compile_seconds``.
     """
     if parameters().get("compile_only"):
         report(packages=packages, **facts)
         return
-    warmup_seconds, _ = _timed(work)
-    report(packages=packages, warmup_seconds=warmup_seconds, **facts)
+    if not warm:
+        facts["warmup_seconds"] = _timed(work)[0]
+    report(packages=packages, **facts)
     for line in sys.stdin:
         if line.strip() == "go":
             seconds, steps = _timed(work)
             _reply({"seconds": seconds, "steps": steps})
 
 
-def _timed(work: Callable[[], int]) -> tuple[float, int]:
+def _timed(work: Callable[[], int | tuple[int, float]]) -> tuple[float, int]:
     start = time.perf_counter()
-    steps = work()
-    return time.perf_counter() - start, steps
+    result = work()
+    seconds = time.perf_counter() - start
+    return (result[1], result[0]) if isinstance(result, tuple) else (seconds, result)
 
 
 def _reply(message: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector.utils import batch_space
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment
@@ -93,7 +91,7 @@ def _check_compiled(env: Environment, key: Key) -> Report:
 
     state, observation = _pair(env.reset(keys[0]), "reset(key)", "(state, observation)")
     state = _strong(state, "reset")
-    _require_element(env.observation_space, observation, "reset returned an observation")
+    _require_elements(env.observation_space, (), observation, "reset returned an observation")
     action = jax_spaces.sample(env.action_space, keys[1])
     new_state, timestep = _pair(env.step(state, action, keys[2]), "step(state, action, key)", "(state, TimeStep)")
     _require_timestep(env, timestep)
@@ -102,13 +100,19 @@ def _check_compiled(env: Environment, key: Key) -> Report:
     _require_same_type(state, new_state)
     passed.append("the state keeps its structure, shapes and dtypes")
 
-    _require_equal(timestep.observation, timestep.next_observation, "step returned an observation that is not its next_observation: step must not reset, jaxrl does (auto_reset)")  # fmt: skip
-    _require_equal(env.reset(keys[0]), (state, observation), "reset is not pure: the same key gave another result; draw random numbers from the key only")  # fmt: skip
-    _require_equal(env.step(state, action, keys[2]), (new_state, timestep), "step is not pure: the same arguments gave another result; keep what changes in the state, and draw random numbers from the key only")  # fmt: skip
-    compiled_reset, compiled_step = jax.jit(lambda k: env.reset(k)), jax.jit(lambda s, a, k: env.step(s, a, k))
+    plain = (state, observation), (new_state, timestep)
+    _require_same((timestep.observation,), (timestep.next_observation,), "step returned an observation that is not its next_observation: step must not reset, jaxrl does (auto_reset)", 0.0)  # fmt: skip
+    _require_same(env.reset(keys[0]), plain[0], "reset is not pure: the same key gave another result; draw random numbers from the key only", 0.0)  # fmt: skip
+    _require_same(env.step(state, action, keys[2]), plain[1], "step is not pure: the same arguments gave another result; keep what changes in the state, and draw random numbers from the key only", 0.0)  # fmt: skip
+
+    def reset_and_step(reset_key, action, step_key):
+        first = env.reset(reset_key)
+        return first, env.step(first[0], action, step_key)
+
+    compiled = jax.jit(reset_and_step)
     try:
         with jax.checking_leaks():
-            compiled = compiled_reset(keys[0]), compiled_step(state, action, keys[2])
+            result = compiled(keys[0], action, keys[2])
     except jax.errors.JAXTypeError as error:
         raise AssertionError(f"reset and step must be traceable by jax.jit: {_first_line(error)}") from error
     except Exception as error:
@@ -117,20 +121,17 @@ def _check_compiled(env: Environment, key: Key) -> Report:
         raise AssertionError(f"reset or step leaks a tracer: store nothing outside of the state. {_first_line(error)}") from error
     passed.append("reset and step are pure")
 
-    plain = (state, observation), (new_state, timestep)
-    _require_close(compiled, plain, "jax.jit(step) differs from step: the result depends on something that is fixed when it is traced")  # fmt: skip
-    batch_keys = jax.random.split(keys[3], LANES)
-    actions = jax_spaces.sample(env.action_space, keys[1], (LANES,))
-    states, observations = jax.jit(jax.vmap(env.reset))(batch_keys)
-    batched = jax.jit(jax.vmap(env.step))(states, actions, batch_keys)
+    _require_same(result, plain, "jax.jit changes the result of reset or step: it depends on something that is fixed when it is traced")  # fmt: skip
+    reset_keys, step_keys = jax.random.split(keys[3], LANES), jax.random.split(keys[2], LANES)
+    actions = jax.device_get(jax_spaces.sample(env.action_space, keys[1], (LANES,)))
+    batch = _on_host(jax.jit(jax.vmap(reset_and_step))(reset_keys, actions, step_keys))
     lane = lambda tree, i: jax.tree.map(lambda x: x[i], tree)
     for i in range(LANES):
-        alone = compiled_step(lane(states, i), lane(actions, i), batch_keys[i])
-        _require_close(lane((states, observations), i), compiled_reset(batch_keys[i]), "jax.vmap(reset) differs from reset")
-        _require_close(lane(batched, i), alone, "jax.vmap(step) differs from step: the environments of a batch must not depend on each other")  # fmt: skip
+        alone = compiled(reset_keys[i], lane(actions, i), step_keys[i])
+        _require_same(lane(batch, i), alone, "jax.vmap changes the result of reset or step: the environments of a batch must not depend on each other")  # fmt: skip
     passed.append("jit and vmap agree with the plain functions")
 
-    walk = jax.device_get(jax.jit(jax.vmap(lambda k: _walk(env, k)))(batch_keys))
+    walk = jax.device_get(jax.jit(jax.vmap(lambda k: _walk(env, k)))(reset_keys))
     _require(walk.finite.all(), "a reward or observation became NaN or infinite")
     _require(walk.in_bounds.all(), f"an observation left its space {env.observation_space}: widen the bounds (np.inf) or clip")
     _require(walk.reset_is_reset.all(), "after the end of an episode, auto-reset did not give the observation of a fresh reset: step must not reset by itself")
@@ -153,6 +154,7 @@ def _walk(env: Environment, key: Key) -> _Walk:
         # ``auto_reset`` takes the second of the split keys.
         _, fresh = env.reset(jax.random.split(step_key)[1])
         expected = jax.tree.map(lambda f, n: jnp.where(ended, f, n), fresh, timestep.next_observation)
+        as_expected = jax.tree.map(lambda x, e: jnp.allclose(x, e, 1e-4, 1e-4, equal_nan=True), timestep.observation, expected)
         finite = jax.tree.map(lambda x: jnp.all(jnp.isfinite(x)), (timestep.reward, timestep.next_observation))
         walk = _Walk(
             walk.in_bounds & jax_spaces.contains(env.observation_space, timestep.next_observation),
@@ -161,7 +163,7 @@ def _walk(env: Environment, key: Key) -> _Walk:
             jnp.maximum(walk.longest, jnp.where(ended, length, 0)),
             walk.overrun + (at_limit & ~ended),
             walk.terminated_at_limit + (at_limit & timestep.terminated & ~timestep.truncated),
-            walk.reset_is_reset & _all_close(timestep.observation, expected),
+            walk.reset_is_reset & jnp.all(jnp.stack(jax.tree.leaves(as_expected))),
         )
         return (state, jnp.where(ended, 0, length), walk), None
 
@@ -190,8 +192,7 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     _require(vector.num_envs == num_envs, f"make_vector({num_envs}) made {vector.num_envs} environments")
     steps = min(STEPS, (env.max_episode_steps or STEPS) + 2)
     unit, _ = unit_actions(env.action_space)
-    inside = jax.jit(partial(jax_spaces.contains, batch_space(env.observation_space, num_envs)))
-    require_batch = partial(_require_batch, env.observation_space, inside, num_envs)
+    require_batch = partial(_require_elements, env.observation_space, (num_envs,))
     actions = jax.device_get(jax_spaces.sample(unit, key, (steps, num_envs)))
     act = lambda t: jax.tree.map(lambda x: x[t], actions)
     warnings = []
@@ -260,17 +261,6 @@ def _require_host_step(step: HostStep, num_envs: int) -> None:
         _require(field in timestep.info, f"step's info has no {field!r} (see HostStep)")
 
 
-def _require_batch(space: spaces.Space, inside: Callable[[PyTree], Array], num_envs: int, batch: PyTree, what: str) -> None:
-    _require_like(jax_spaces.zeros(space, (num_envs,)), batch, what, space)
-    _require(inside(batch), f"{what} outside of its space {space}")
-
-
-def _same(a: PyTree, b: PyTree) -> bool:
-    """Whether two trees of NumPy arrays are equal, up to rounding."""
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.allclose(x, y, rtol=1e-4, atol=1e-4, equal_nan=True) for x, y in pairs)
-
-
 # What both have in common.
 
 
@@ -304,9 +294,9 @@ def _strong(state: PyTree, function: str) -> PyTree:
     return state
 
 
-def _require_element(space: spaces.Space, x: PyTree, what: str) -> None:
-    _require_like(jax_spaces.zeros(space), x, what, space)
-    _require(bool(jax_spaces.contains(space, x)), f"{what} outside of its space {space}: widen the bounds (np.inf) or clip")
+def _require_elements(space: spaces.Space, batch_shape: tuple[int, ...], x: PyTree, what: str) -> None:
+    _require_like(jax_spaces.shapes(space, batch_shape), x, what, space)
+    _require(jax_spaces.contains(space, jax.device_get(x)), f"{what} outside of its space {space}: widen the bounds (np.inf) or clip")
 
 
 def _require_like(expected: PyTree, x: PyTree, what: str, space: spaces.Space) -> None:
@@ -326,8 +316,8 @@ def _require_array(x: Any, shape: tuple[int, ...], dtype: Any, what: str) -> Non
 
 def _require_timestep(env: Environment, timestep: Any) -> None:
     _require(isinstance(timestep, TimeStep), f"step must return (state, TimeStep), got a {type(timestep).__name__}; jaxrl.envs.transition_step makes one")
-    _require_element(env.observation_space, timestep.observation, "step returned an observation")
-    _require_element(env.observation_space, timestep.next_observation, "step returned a next_observation")
+    _require_elements(env.observation_space, (), timestep.observation, "step returned an observation")
+    _require_elements(env.observation_space, (), timestep.next_observation, "step returned a next_observation")
     for field, dtype in {"reward": jnp.float32, "terminated": bool, "truncated": bool}.items():
         _require_array(getattr(timestep, field), (), dtype, f"step returned {field}")
     _require(isinstance(timestep.info, dict), f"step returned info of type {type(timestep.info).__name__}: it must be a dict")
@@ -346,25 +336,25 @@ def _require_same_type(old: PyTree, new: PyTree) -> None:
         )
 
 
-def _require_equal(a: PyTree, b: PyTree, message: str) -> None:
-    _require(bool(_all_close(a, b, tolerance=0.0)), message)
+def _require_same(a: PyTree, b: PyTree, message: str, tolerance: float = 1e-4) -> None:
+    _require(_same(a, b, tolerance), message)
 
 
-def _require_close(a: PyTree, b: PyTree, message: str) -> None:
-    _require(bool(_all_close(a, b)), message)
+def _same(a: PyTree, b: PyTree, tolerance: float = 1e-4) -> bool:
+    """Whether the leaves of two trees are equal; floats may differ by the tolerance, relative or absolute."""
+
+    def same(x, y):
+        if np.issubdtype(x.dtype, np.inexact):
+            return np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True)
+        return np.array_equal(x, y)
+
+    return all(same(x, y) for x, y in zip(jax.tree.leaves(_on_host(a)), jax.tree.leaves(_on_host(b)), strict=True))
 
 
-def _all_close(a: PyTree, b: PyTree, tolerance: float = 1e-4) -> Array:
-    def close(x, y):
-        if jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
-        x, y = jnp.asarray(x), jnp.asarray(y)
-        if not jnp.issubdtype(x.dtype, jnp.inexact) or tolerance == 0:
-            return jnp.all((x == y) | ((x != x) & (y != y)))
-        return jnp.all(jnp.isclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True))
-
-    leaves = [close(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
-    return jnp.all(jnp.stack(leaves)) if leaves else jnp.asarray(True)
+def _on_host(tree: PyTree) -> PyTree:
+    """The tree in NumPy, keys as their data."""
+    is_key = lambda x: jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key)
+    return jax.device_get(jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, tree))
 
 
 def _first_line(error: Exception) -> str:

@@ -68,7 +68,8 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
 
     Its ``step_env`` is used, which does not reset. From gymnax 1.0 on that function reports true
     terminations, and ``is_truncated`` the time limit. Before, ``done`` mixed the two: the limit is then
-    taken out of the parameters, imposed here, and counts as a truncation.
+    taken out of the parameters, imposed here, and counts as a truncation. A ``step_env`` that returns six
+    values, with ``truncated`` after ``terminated``, is taken at its word.
 
     Args:
         env: an environment of gymnax, of any version, or one that is made like them.
@@ -84,7 +85,7 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
     if name in MISDECLARED:
         observation_space = spaces.Box(-np.inf, np.inf, observation_space.shape, observation_space.dtype)
     action_space = convert_space(env.action_space(params))
-    observation_dtypes = jax.tree.map(lambda x: x.dtype, jax_spaces.zeros(observation_space))
+    observation_dtypes = jax.tree.map(lambda x: x.dtype, jax_spaces.shapes(observation_space))
     # Reaching an old environment's own limit must never look like a termination.
     inner_params = params if separates or limit is None else params.replace(max_steps_in_episode=limit + 1)
 
@@ -99,7 +100,9 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
         result = env.step_env(key, state, action, inner_params)
         observation, new_state, reward, terminated, info = (*result[:4], result[-1])
         new_state = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new_state, state)
-        truncated = env.is_truncated(new_state, params) if separates else False
+        truncated = result[4] if len(result) == 6 else False
+        if separates:
+            truncated = truncated | env.is_truncated(new_state, params)
         terminated = jnp.asarray(terminated, bool)
         truncated = jnp.asarray(truncated, bool) & ~terminated
         reward = jnp.asarray(reward, jnp.float32).reshape(())

@@ -185,12 +185,15 @@ class TensorBoardLogger:
         self._purge_step: int | None = None
 
     def write(self, rows: Sequence[Row]) -> None:
+        from tensorboardX.proto.summary_pb2 import Summary
+
         with writing(self.directory):
             for row in rows:
                 writer = self._writer(int(row["seed"]), alone=len(rows) == 1)
-                for name, value in row.items():
-                    if name not in ("steps", "seed") and not math.isnan(value):
-                        writer.add_scalar(_tag(name), value, int(row["steps"]))
+                known = {n: v for n, v in row.items() if n not in ("steps", "seed") and not math.isnan(v)}
+                # One event for the whole row: ``add_scalar`` for each would take ten times as long.
+                summary = Summary(value=[Summary.Value(tag=_tag(n), simple_value=v) for n, v in known.items()])
+                writer.file_writer.add_summary(summary, int(row["steps"]))
 
     def truncate_after(self, steps: int) -> None:
         self._purge_step = steps + 1

@@ -1,6 +1,6 @@
 """The only loops: compiled and host training, evaluation, sweeps, devices."""
 
-from jaxrl.training.devices import available_cores, devices_for, over_lanes, use_cpu_devices
+from jaxrl.training.devices import available_cores, compiler_options, devices_for, over_lanes, use_cpu_devices
 from jaxrl.training.evaluation import Evaluation, evaluate
 from jaxrl.training.host_train import HostRunner, HostTrainState
 from jaxrl.training.iterations import TrainState
@@ -12,6 +12,6 @@ from jaxrl.training.train import Train, TrainResult, interval_lengths, make_trai
 
 __all__ = [
     "CompiledRunner", "Evaluation", "HostRunner", "HostTrainState", "Metrics", "Runner", "Train", "TrainResult",
-    "TrainState", "available_cores", "devices_for", "evaluate", "interval_lengths", "make_runner", "make_train",
+    "TrainState", "available_cores", "compiler_options", "devices_for", "evaluate", "interval_lengths", "make_runner", "make_train",
     "over_lanes", "staged_scan", "sweep", "use_cpu_devices",
 ]  # fmt: skip

@@ -51,10 +51,10 @@ def step_actors(
     Returns:
         The actors after the step, the transition ``[B, ...]`` to learn from, the extras of acting, and the time step.
     """
-    act_key, env_key = act_and_env_keys(key)
-    action, carry, extras = choose(actors.observation, actors.carry, act_key)
     num_envs = jax.tree.leaves(actors.observation)[0].shape[0]
-    env_state, timestep = jax.vmap(env.step)(actors.env, action, jax.random.split(env_key, num_envs))
+    act_key, env_keys = act_and_env_keys(key, num_envs)
+    action, carry, extras = choose(actors.observation, actors.carry, act_key)
+    env_state, timestep = jax.vmap(env.step)(actors.env, action, env_keys)
     transition = Transition(
         actors.observation, action, timestep.reward, timestep.terminated, timestep.truncated, timestep.next_observation
     )
@@ -62,9 +62,10 @@ def step_actors(
     return Actors(env_state, timestep.observation, carry), transition, extras, timestep
 
 
-def act_and_env_keys(key: Key) -> tuple[Key, Key]:
-    """A step's keys for acting and for the environment; the host drivers use the first alike."""
-    return jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+def act_and_env_keys(key: Key, num_envs: int) -> tuple[Key, Key]:
+    """A step's keys for acting and for each environment; the host drivers use the first alike."""
+    keys = jax.random.split(key, 1 + num_envs)
+    return keys[0], keys[1:]
 
 
 def with_policy(agent: Algorithm, policy: PyTree, hp: Any) -> Callable[[PyTree, PyTree, Key], Any]:

@@ -245,7 +245,9 @@ class _Programs:
         function, axes = getattr(self, f"_{base}")()
         if base in ("add", "learn", "update"):
             donate = (0,) if base != "learn" else (0, 1)
-        lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 or not axes else over_lanes(function, 1, axes)
+        if not axes:
+            return jax.jit(function)
+        lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 else over_lanes(function, 1, axes)
         return jax.jit(lanes, donate_argnums=donate)
 
     def _hp(self, hp: Any, iteration: Counter) -> Any:
@@ -267,8 +269,9 @@ class _Programs:
         choose = at_random(self.agent)
 
         def random(key, t):
-            act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t))
-            return choose(jnp.zeros((self.agent.feed.num_envs,)), (), act_key)[0]
+            num_envs = self.agent.feed.num_envs
+            act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t), num_envs)
+            return choose(jnp.zeros((num_envs,)), (), act_key)[0]
 
         return random, (0, None)
 
@@ -278,7 +281,8 @@ class _Programs:
     def _act(self):
         def act(policy, observation, carry, key, iteration, t, hp):
             key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
-            return self.agent.act(policy, observation, carry, act_and_env_keys(key)[0], self._hp(hp, iteration), True)
+            act_key, _ = act_and_env_keys(key, self.agent.feed.num_envs)
+            return self.agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
 
         return act, (0, 0, 0, 0, 0, None, None)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.environment import Environment
-from jaxrl.training.devices import over_lanes
+from jaxrl.training.devices import compiler_options, over_lanes
 from jaxrl.training.evaluation import Evaluation
 from jaxrl.training.host_train import HostRunner
 from jaxrl.training.metrics import Metrics
@@ -104,7 +104,7 @@ class CompiledRunner:
     def _run(self, name: Any, function: Any, *args: Any) -> Any:
         if name not in self._compiled:
             start = time.perf_counter()
-            self._compiled[name] = function.lower(*args).compile()
+            self._compiled[name] = function.lower(*args).compile(compiler_options())
             self.compile_seconds += time.perf_counter() - start
         compiled = self._compiled[name]
         # Lay restored or host arrays out as the program expects them; a no-op for its own results.

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.training.devices import over_lanes
+from jaxrl.training.devices import compiler_options, over_lanes
 
 
 def sweep(
@@ -44,7 +44,7 @@ def sweep(
     lanes_hp = jax.tree.map(lambda x: jnp.repeat(x, num_seeds) if x.ndim else x, hp)
     lane_seeds = jnp.tile(seeds, repeats)
     run = over_lanes(lambda seed, hp: train(jax.random.key(seed), hp), repeats * num_seeds, (0, axes))
-    out = jax.jit(run)(lane_seeds, lanes_hp)
+    out = jax.jit(run, compiler_options=compiler_options())(lane_seeds, lanes_hp)
     if num_settings is None:
         return out
     return jax.tree.map(lambda x: x.reshape(num_settings, num_seeds, *x.shape[1:]), out)

@@ -78,26 +78,34 @@ class Train:
         ).losses
         sums = EpisodeSums.zero(), jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), loss_shapes)
 
-        def step(carry, offset):
-            state, start, (episodes, losses) = carry
-            counter = start.add(offset)
-            out = iterate(self.agent, env, state, counter, self._resolve(hp, counter), episodes)
-            state = state._replace(agent=out.agent, actors=out.actors, buffer=out.buffer)
-            return (state, start, (out.episodes, jax.tree.map(jnp.add, losses, out.losses))), None
+        iterations = jnp.asarray(iterations, jnp.int32)
 
-        # Random numbers are drawn for a block of iterations at a time.
-        block = 1 if isinstance(self.agent.feed, OnPolicy) else BLOCK
+        def one(state, counter, sums):
+            out = iterate(self.agent, env, state, counter, self._resolve(hp, counter), sums[0])
+            state = state._replace(agent=out.agent, actors=out.actors, buffer=out.buffer)
+            return state, (out.episodes, jax.tree.map(jnp.add, sums[1], out.losses))
+
+        def run_one(_, carry):
+            state, sums = one(carry[0], carry[0].iteration, carry[1])
+            return state._replace(iteration=state.iteration.add(1)), sums
 
         def run_block(i, carry):
             state, sums = carry
-            length = jnp.minimum(block, iterations - i * block)
-            (new, _, sums), _ = staged_scan(
-                step, (state, state.iteration, sums), jnp.arange(block, dtype=jnp.uint32), length=length
-            )
+            length = jnp.minimum(BLOCK, iterations - i * BLOCK)
+
+            def step(inner, offset):
+                state, start, sums = inner
+                state, sums = one(state, start.add(offset), sums)
+                return (state, start, sums), None
+
+            offsets = jnp.arange(BLOCK, dtype=jnp.uint32)
+            (new, _, sums), _ = staged_scan(step, (state, state.iteration, sums), offsets, length=length)
             return new._replace(iteration=state.iteration.add(length)), sums
 
-        iterations = jnp.asarray(iterations, jnp.int32)
-        state, (episodes, losses) = jax.lax.fori_loop(0, -(-iterations // block), run_block, (state, sums))
+        # An on-policy iteration is long enough to draw its own random numbers ahead of its rollout; of the
+        # short off-policy ones, a block shares them.
+        blocks, body = (iterations, run_one) if isinstance(self.agent.feed, OnPolicy) else (-(-iterations // BLOCK), run_block)
+        state, (episodes, losses) = jax.lax.fori_loop(0, blocks, body, (state, sums))
         return state, summarize(episodes, losses, iterations, self._steps(state.iteration), state.agent)
 
     def evaluate(

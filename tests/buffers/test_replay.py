@@ -20,8 +20,12 @@ def _transition(frame=(4,), dtype=np.float32):
     return Transition(observation, action, scalar, flag, flag, observation)
 
 
+def _sample(buffer, state, key, n):
+    return jax.jit(buffer.sample, static_argnums=2)(state, key, n, None)
+
+
 def _draw(buffer, state, key, n=4096):
-    return np.asarray(jax.jit(buffer.sample, static_argnums=2)(state, key, n, None).transitions)
+    return np.asarray(_sample(buffer, state, key, n).transitions)
 
 
 def _fill(buffer, num_envs, steps, valid=None):
@@ -82,12 +86,11 @@ def test_an_all_valid_mask_is_no_mask(key):
 
 def test_whole_transitions_come_back_with_their_dtypes(rng, key):
     example = {"frame": _transition((40, 40), np.uint8), "vector": _transition((3,), np.float16)}
-    buffer = uniform_replay(example, 8, 2)
     items = jax.tree.map(lambda s: rng.integers(0, 2, (8, 2, *s.shape)).astype(s.dtype), example)
     items = items | {"id": np.arange(16, dtype=np.int32).reshape(8, 2)}
     buffer = uniform_replay(example | {"id": ID}, 8, 2)
-    state = jax.lax.scan(lambda s, x: (buffer.add(s, x), None), buffer.init(), items)[0]
-    sample = buffer.sample(state, key, 64, None)
+    state = jax.jit(lambda items: jax.lax.scan(lambda s, x: (buffer.add(s, x), None), buffer.init(), items)[0])(items)
+    sample = _sample(buffer, state, key, 64)
     drawn = sample.transitions
     for got, want in zip(jax.tree.leaves(drawn), jax.tree.leaves(items), strict=True):
         assert got.dtype == want.dtype
@@ -98,7 +101,7 @@ def test_whole_transitions_come_back_with_their_dtypes(rng, key):
 def test_a_sample_says_where_its_items_lie_and_weighs_them_alike(key):
     buffer = uniform_replay(ID, 9, 3)
     state, _ = _fill(buffer, 3, 3)
-    sample = buffer.sample(state, key, 200, None)
+    sample = _sample(buffer, state, key, 200)
     places = {}
     for place, item in zip(np.asarray(sample.indices), np.asarray(sample.transitions), strict=True):
         assert 0 <= place < buffer.capacity
@@ -151,7 +154,7 @@ def test_a_vmapped_buffer_is_the_single_one(rng, key):
         return jax.lax.scan(lambda s, x: (buffer.add(s, *x), None), buffer.init(), (ids, valid))[0]
 
     lanes = jax.jit(jax.vmap(run))(valid)
-    drawn = jax.vmap(lambda s: buffer.sample(s, key, 16, None).transitions)(lanes)
+    drawn = jax.jit(jax.vmap(lambda s: buffer.sample(s, key, 16, None).transitions))(lanes)
     for i, single in enumerate(singles):
         jax.tree.map(lambda s, l: np.testing.assert_array_equal(s, l[i]), single, lanes)
         np.testing.assert_array_equal(drawn[i], _draw(buffer, single, key, 16))

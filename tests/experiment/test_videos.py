@@ -45,6 +45,8 @@ def test_a_fast_gif_keeps_every_other_frame(tmp_path):
     assert sum(durations) == 120
 
 
+# The reader forks in a way that JAX warns of; the writer does not.
+@pytest.mark.filterwarnings("ignore:os.fork")
 @pytest.mark.parametrize("size", [(48, 64), (45, 63)])
 def test_an_mp4_shows_every_frame(tmp_path, size):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")

@@ -56,4 +56,4 @@ def test_any_number_of_batch_axes(key):
     network = MLP((5, 6))
     params = jax.jit(network.init)(key, jnp.ones(2))
     for batch in [(), (4,), (3, 4)]:
-        assert network.apply(params, jnp.ones((*batch, 2))).shape == (*batch, 6)
+        assert jax.eval_shape(network.apply, params, jnp.ones((*batch, 2))).shape == (*batch, 6)

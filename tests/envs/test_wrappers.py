@@ -1,0 +1,156 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from jaxrl.envs import (
+    Environment,
+    auto_reset,
+    episode_statistics,
+    flatten_observation,
+    for_training,
+    rescale_action,
+    time_limit,
+    transition_step,
+    unit_actions,
+)
+
+
+def play(env, steps, key):
+    """Step with action 0 and return the time steps, stacked."""
+    reset_key, step_key = jax.random.split(key)
+
+    def step(state, key):
+        return env.step(state, 0, key)
+
+    return jax.device_get(jax.lax.scan(step, env.reset(reset_key)[0], jax.random.split(step_key, steps))[1])
+
+
+def test_time_limit_truncates(counting, key):
+    env = time_limit(counting(length=10), 3)
+    timesteps = play(env, 4, key)
+    assert env.max_episode_steps == 3
+    assert timesteps.truncated.tolist() == [False, False, True, True]
+    assert not timesteps.terminated.any()
+
+
+def test_a_termination_at_the_limit_is_no_truncation(counting, key):
+    timesteps = play(time_limit(counting(length=3), 3), 3, key)
+    assert timesteps.terminated.tolist() == [False, False, True]
+    assert not timesteps.truncated.any()
+
+
+def test_the_shorter_of_two_limits_counts(counting):
+    assert time_limit(counting(limit=5), 7).max_episode_steps == 5
+    assert time_limit(counting(limit=7), 5).max_episode_steps == 5
+
+
+def test_auto_reset_keeps_the_true_final_observation(counting, key):
+    timesteps = play(auto_reset(counting(length=3)), 7, key)
+    counts = np.floor(timesteps.next_observation[:, 0])
+    assert counts.tolist() == [1, 2, 3, 1, 2, 3, 1]
+    ended = timesteps.terminated
+    assert ended.tolist() == [False, False, True, False, False, True, False]
+    np.testing.assert_array_equal(np.floor(timesteps.observation[ended]), 0)
+    np.testing.assert_array_equal(timesteps.observation[~ended], timesteps.next_observation[~ended])
+    starts = timesteps.observation[ended, 0]
+    assert starts[0] != starts[1], "each episode starts from a key of its own"
+
+
+def test_the_state_after_an_end_is_the_new_episodes(counting, key):
+    timesteps = play(auto_reset(counting(length=2)), 4, key)
+    np.testing.assert_allclose(timesteps.next_observation[2], timesteps.observation[1] + 1, rtol=1e-6)
+
+
+def test_auto_reset_chooses_between_states_with_keys(counting, key):
+    env = counting(length=2)
+    with_key = dataclasses.replace(
+        env,
+        reset=lambda key: ((env.reset(key)[0], key), env.reset(key)[1]),
+        step=lambda state, action, key: (lambda new, t: ((new, state[1]), t))(*env.step(state[0], action, key)),
+    )
+    timesteps = play(auto_reset(with_key), 5, key)
+    assert timesteps.terminated.tolist() == [False, True, False, True, False]
+
+
+def test_statistics_are_of_the_raw_reward(counting, key):
+    env = for_training(counting(length=3), reward_transform=jnp.sign)
+    timesteps = play(env, 7, key)
+    assert timesteps.reward.tolist() == [1.0] * 7
+    assert timesteps.info["episode_return"].tolist() == [2, 4, 6, 2, 4, 6, 2]
+    assert timesteps.info["episode_length"].tolist() == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_statistics_have_fixed_dtypes(counting, key):
+    info = play(episode_statistics(counting()), 2, key).info
+    assert info["episode_return"].dtype == np.float32
+    assert info["episode_length"].dtype == np.int32
+
+
+def test_flatten_observation(key):
+    space = spaces.Dict(
+        {
+            "frame": spaces.Box(0, 255, (2, 2), np.uint8),
+            "pair": spaces.Tuple((spaces.Discrete(3, start=1), spaces.Box(-1, 1, (2,)))),
+        }
+    )
+    observation = {"frame": jnp.full((2, 2), 51, jnp.uint8), "pair": (jnp.int32(3), jnp.array([0.5, -0.5]))}
+    env = Environment(
+        "nested", space, spaces.Discrete(2),
+        reset=lambda key: (jnp.zeros(()), observation),
+        step=lambda state, action, key: (state, transition_step(observation, 0.0, False)),
+    )  # fmt: skip
+    flat = flatten_observation(env)
+    expected = [0.2, 0.2, 0.2, 0.2, 0, 0, 1, 0.5, -0.5]
+    assert flat.observation_space.shape == (9,)
+    np.testing.assert_allclose(flat.reset(key)[1], expected, rtol=1e-6)
+    timestep = flat.step(flat.reset(key)[0], 0, key)[1]
+    np.testing.assert_allclose(timestep.observation, expected, rtol=1e-6)
+    np.testing.assert_allclose(timestep.next_observation, expected, rtol=1e-6)
+
+
+BOX = spaces.Box(np.array([-1, 0, -np.inf, 0], np.float32), np.array([3, 10, np.inf, np.inf], np.float32))
+
+
+@pytest.mark.parametrize("array", [np.array, jnp.array])
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [([0, 0, 5, 5], [1, 5, 5, 5]), ([-1, -1, -5, -5], [-1, 0, -5, -5]), ([1, 0.5, 0, 0], [3, 7.5, 0, 0]), ([9, -9, 9, 0], [3, 0, 9, 0])],
+)
+def test_actions_are_rescaled_to_asymmetric_bounds(array, action, expected):
+    space, to_bounds = unit_actions(BOX)
+    np.testing.assert_array_equal(space.low, np.array([-1, -1, -np.inf, 0], np.float32))
+    np.testing.assert_array_equal(space.high, np.array([1, 1, np.inf, np.inf], np.float32))
+    out = to_bounds(array(action, np.float32))
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out, np.array(expected, np.float32), rtol=1e-6)
+
+
+def test_rescaled_actions_never_leave_the_bounds():
+    rng = np.random.default_rng(0)
+    low = rng.normal(size=200).astype(np.float32)
+    space = spaces.Box(low, low + rng.uniform(0.1, 3, 200).astype(np.float32))
+    _, to_bounds = unit_actions(space)
+    for action in (-1.0, 1.0):
+        assert space.contains(to_bounds(np.full(200, action, np.float32)))
+
+
+def test_discrete_actions_are_counted_from_zero(key):
+    space, to_start = unit_actions(spaces.Discrete(3, start=2))
+    assert (space, to_start(1)) == (spaces.Discrete(3), 3)
+    space, to_start = unit_actions(spaces.MultiDiscrete([2, 3], start=[1, -1]))
+    assert space == spaces.MultiDiscrete([2, 3])
+    np.testing.assert_array_equal(to_start(np.array([1, 0])), [2, -1])
+    for space in (spaces.Discrete(3), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(2)):
+        assert unit_actions(space)[0] is space
+
+
+def test_rescale_action_of_an_environment(counting, key):
+    env = counting()
+    seen = dataclasses.replace(
+        env, action_space=BOX, step=lambda state, action, key: (state, transition_step(jnp.zeros(1), action[1], False))
+    )
+    assert rescale_action(seen).step(env.reset(key)[0], jnp.zeros(4), key)[1].reward == 5.0

@@ -1,0 +1,297 @@
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxrl.algorithms import dqn, ppo
+from jaxrl.experiment import settings as run_settings
+from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.settings import RunSettings, load, make_settings, require_same, save
+from jaxrl.experiment.values import (
+    config_value,
+    hyperparameter,
+    literal,
+    schedule_text,
+    split_top_level,
+)  # fmt: skip
+from jaxrl.schedules import Schedule, linear, piecewise
+
+
+def refused(function, *args, **kwargs) -> str:
+    with pytest.raises(UserError) as error:
+        function(*args, **kwargs)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+class TestHyperparameterValues:
+    @pytest.mark.parametrize("value", ["2.5e-4", 2.5e-4, np.float64(2.5e-4), np.array(2.5e-4)])
+    def test_numbers_and_their_text(self, value):
+        assert hyperparameter("learning_rate", value) == 2.5e-4
+
+    def test_an_array_of_jax_becomes_a_plain_float(self):
+        found = hyperparameter("discount", jnp.float32(0.5))
+        assert found == 0.5 and type(found) is float
+
+    @pytest.mark.parametrize(
+        ("text", "schedule"),
+        [
+            ("linear(2.5e-4,0,fraction=1.0)", linear(2.5e-4, 0.0, fraction=1.0)),
+            ("linear(1, 0.05, steps=10_000)", linear(1.0, 0.05, steps=10_000)),
+            ("linear(1, 0.5, fraction=0.25, delay=0.5)", Schedule((0.5, 0.75), (1.0, 0.5), fraction=True)),
+            ("piecewise([(0,1),(0.5,0.1)], fraction=True)", piecewise([(0, 1), (0.5, 0.1)], fraction=True)),
+            ("piecewise([(0, 1), (100, 0.5), (200, 0)])", piecewise([(0, 1), (100, 0.5), (200, 0)])),
+        ],
+    )
+    def test_schedules_are_written_as_the_calls_that_make_them(self, text, schedule):
+        assert hyperparameter("epsilon", text) == schedule
+        assert hyperparameter("epsilon", schedule) == schedule
+
+    @given(
+        st.lists(st.floats(0, 1), min_size=1, max_size=5, unique=True),
+        st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=5),
+        st.booleans(),
+    )
+    def test_the_text_of_a_schedule_makes_the_same_schedule_again(self, times, values, fraction):
+        schedule = Schedule(tuple(sorted(times)), tuple(values[: len(times)]), fraction)
+        assert hyperparameter("x", schedule_text(schedule)) == schedule
+
+    @pytest.mark.parametrize(
+        "text",
+        ["abc", "", "linear", "linear(1)", "linear(1, 0)", "__import__('os')", "linear(a, 0, fraction=1)", "linear(*[1, 2])",
+         "print(1)", "exp(1, 0, fraction=1)", "linear(1, 0, fraction=1).times", "[1, 2]", "1 2"],
+    )  # fmt: skip
+    def test_what_is_neither_a_number_nor_a_schedule_is_refused(self, text):
+        assert refused(hyperparameter, "learning_rate", text).startswith("learning_rate=")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "allowed"),
+        [
+            ("learning_rate", 0, "> 0"),
+            ("learning_rate", "-1", "> 0"),
+            ("discount", 1.01, "[0, 1]"),
+            ("gae_lambda", -0.1, "[0, 1]"),
+            ("clip", 0, "> 0"),
+            ("epsilon", "1.5", "[0, 1]"),
+            ("tau", 0, "(0, 1]"),
+            ("tau", 2, "(0, 1]"),
+            ("max_grad_norm", -1, "> 0"),
+            ("entropy_coefficient", -0.01, ">= 0"),
+            ("something_new", "nan", "finite"),
+            ("something_new", float("inf"), "finite"),
+            ("epsilon", "linear(2, 0, fraction=1)", "[0, 1]"),
+            ("learning_rate", "linear(-1e-3, 0, fraction=1)", "> 0"),
+            ("learning_rate", "linear(1e-3, 0, fraction=1.5)", "[0, 1]"),
+            ("learning_rate", "linear(1e-3, 0, steps=0)", "positive"),
+            ("learning_rate", "piecewise([(5, 1), (1, 1)])", "increasing"),
+            ("learning_rate", True, "number"),
+            ("learning_rate", [1e-3, 1e-4], "number"),
+        ],
+    )
+    def test_out_of_range_names_field_value_and_range(self, name, value, allowed):
+        message = refused(hyperparameter, name, value)
+        assert message.startswith(f"{name}=") and allowed in message
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("discount", 0), ("discount", 1), ("tau", 1), ("entropy_coefficient", 0)]
+    )
+    def test_closed_ends_are_in_the_range(self, name, value):
+        assert hyperparameter(name, value) == value
+
+    def test_a_schedule_may_end_where_a_constant_may_not_be(self):
+        assert hyperparameter("learning_rate", "linear(1e-3, 0, fraction=1)").values == (1e-3, 0.0)
+
+    def test_none_where_the_default_is_none(self):
+        assert hyperparameter("x", "none", optional=True) is None
+        refused(hyperparameter, "x", "none")
+
+
+class TestConfigValues:
+    @pytest.mark.parametrize(
+        ("value", "annotation", "expected"),
+        [
+            ("8", int, 8),
+            ("1e5", int, 100_000),
+            ("100_000", int, 100_000),
+            (np.int64(3), int, 3),
+            ("0.5", float, 0.5),
+            (1, float, 1.0),
+            ("true", bool, True),
+            ("OFF", bool, False),
+            (True, bool, True),
+            ("tanh", str, "tanh"),
+            ("64,64", tuple[int, ...], (64, 64)),
+            ("(64, 64)", tuple[int, ...], (64, 64)),
+            ("[64]", tuple[int, ...], (64,)),
+            ("64", tuple[int, ...], (64,)),
+            ("", tuple[int, ...], ()),
+            ([64, 32], tuple[int, ...], (64, 32)),
+            ("(1,2),(3,4)", tuple[tuple[int, int], ...], ((1, 2), (3, 4))),
+            ("none", int | None, None),
+            ("3", int | None, 3),
+            ("mse", Literal["mse", "huber"], "mse"),
+            ("(1, [2, 'a'])", object, (1, (2, "a"))),
+        ],
+    )
+    def test_text_and_values_become_the_field_s_type(self, value, annotation, expected):
+        found = config_value("x", value, annotation)
+        assert found == expected and type(found) is type(expected)
+
+    @pytest.mark.parametrize(
+        ("value", "annotation", "wanted"),
+        [
+            ("four", int, "an integer"),
+            ("4.5", int, "an integer"),
+            (True, int, "an integer"),
+            ("nan", float, "a finite number"),
+            ("maybe", bool, "true or false"),
+            (1, bool, "true or false"),
+            ("64,x", tuple[int, ...], "an integer"),
+            (3, str, "a text"),
+            ("l1", Literal["mse", "huber"], "one of mse, huber"),
+            ("1,2,3", tuple[int, int], "a list of 2 values"),
+        ],
+    )
+    def test_another_type_is_refused(self, value, annotation, wanted):
+        message = refused(config_value, "x", value, annotation)
+        assert message.startswith(f"x={value!r}") and wanted in message
+
+    def test_literals(self):
+        assert [literal(x) for x in ("3", "0.5", "true", "abc", "(1, 2)", 7)] == [3, 0.5, True, "abc", (1, 2), 7]
+
+    def test_commas_in_brackets_do_not_split(self):
+        assert split_top_level("(64,64), 1e-3,linear(1,0,fraction=1)") == ["(64,64)", "1e-3", "linear(1,0,fraction=1)"]
+
+
+class TestSettings:
+    def test_given_values_go_before_the_preset_and_that_before_the_defaults(self):
+        settings = make_settings("ppo", "Pendulum-v1", hp={"discount": "0.5"}, config={"num_envs": 8})
+
+        assert settings.preset == "ppo/Pendulum-v1"
+        assert settings.hyperparameters["discount"] == 0.5  # given
+        assert settings.hyperparameters["learning_rate"] == 1e-3  # the preset's
+        assert settings.hyperparameters["max_grad_norm"] == ppo.Hyperparameters().max_grad_norm  # the default
+        assert (settings.config["num_envs"], settings.config["rollout_length"]) == (8, 1024)
+
+    def test_the_preset_none_means_the_defaults(self):
+        settings = make_settings("ppo", "Pendulum-v1", 1000, preset="none")
+        assert settings.preset is None
+        assert settings.hyperparameters["learning_rate"] == ppo.Hyperparameters().learning_rate
+
+    def test_the_algorithm_s_own_records_are_taken_too(self):
+        hp, config = dqn.Hyperparameters(learning_rate=0.5), dqn.Config(batch_size=32)
+        settings = make_settings("dqn", "CartPole-v1", hp=hp, config=config)
+        assert settings.hyperparameters["learning_rate"] == 0.5
+        assert settings.config == dataclasses.asdict(config)
+
+    def test_seeds_count_on_from_the_first(self):
+        assert make_settings("ppo", "CartPole-v1", seed=5, num_seeds=3).seeds == [5, 6, 7]
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"algorithm": "pppo"}, "unknown algorithm 'pppo'; did you mean 'ppo'?"),
+            (
+                {"hp": {"learning_rat": 1}},
+                "unknown hyper-parameter of ppo 'learning_rat'; did you mean 'learning_rate'?",
+            ),
+            ({"hp": {"num_envs": 1}}, "--config.num_envs"),
+            ({"config": {"num_env": 1}}, "unknown configuration field of ppo 'num_env'; did you mean 'num_envs'?"),
+            ({"config": {"clip": 1}}, "--hp.clip"),
+            ({"hp": 3}, "Hyperparameters"),
+            ({"config": {"num_minibatches": 3}}, "num_minibatches=3: must divide num_envs * rollout_length"),
+            ({"config": {"activation": "tan"}}, "did you mean 'tanh'?"),
+            ({"total_steps": 0}, "total_steps=0"),
+            ({"total_steps": 1.5}, "total_steps=1.5"),
+            ({"num_seeds": 0}, "num_seeds=0"),
+            ({"seed": -1}, "seed=-1"),
+            ({"seed": 2**32}, "2^32"),
+            ({"eval_episodes": 0}, "eval_episodes=0"),
+            ({"reward_scale": 0.0}, "reward_scale=0"),
+            ({"preset": "nope"}, "unknown preset 'nope'"),
+            ({"env": "Acrobot-v1"}, "total_steps is missing"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_in_one_sentence(self, arguments, words):
+        assert words in refused(make_settings, **{"algorithm": "ppo", "env": "CartPole-v1", **arguments})
+
+    def test_the_file_brings_back_the_very_same_settings(self, tmp_path):
+        settings = make_settings(
+            "dqn", "CartPole-v1", 12_345, seed=3, num_seeds=2, reward_scale=0.1, env_parameters={"gravity": "9.5"},
+            hp={"learning_rate": "piecewise([(0, 1e-5), (1000, 0.1)])"}, config={"hidden_sizes": "32,16"},
+            num_intervals=7, eval_episodes=5,
+        )  # fmt: skip
+        save(settings, tmp_path)
+
+        assert load(tmp_path) == settings
+        assert load(tmp_path).env_parameters == {"gravity": 9.5}
+        assert "hidden_sizes: [32, 16]" in (tmp_path / "config.yaml").read_text()
+
+    def test_numbers_may_be_edited_by_hand(self, tmp_path):
+        save(make_settings("ppo", "CartPole-v1"), tmp_path)
+        path = tmp_path / "config.yaml"
+        path.write_text(path.read_text().replace("clip: 0.2", "clip: 2e-1"))  # text, as YAML 1.1 sees it
+        assert load(tmp_path).hyperparameters["clip"] == 0.2
+
+    @pytest.mark.parametrize(
+        ("old", "new", "words"),
+        [
+            ("clip: 0.2", "clip: -1", "clip=-1: must be > 0"),
+            ("clip:", "klip:", "'klip'"),
+            ("seed:", "sead:", "unknown field 'sead'; did you mean 'seed'?"),
+            ("algorithm: ppo", "algorithm: pqo", "did you mean 'ppo'?"),
+            ("total_steps: 500000", "total_steps:", "total_steps is missing"),
+            ("env: CartPole-v1", "env: [", "not valid YAML"),
+        ],
+    )
+    def test_a_broken_file_is_named_with_what_is_wrong(self, tmp_path, old, new, words):
+        save(make_settings("ppo", "CartPole-v1"), tmp_path)
+        path = tmp_path / "config.yaml"
+        path.write_text(path.read_text().replace(old, new))
+        message = refused(load, tmp_path)
+        assert words in message and "config.yaml" in message
+
+    def test_another_folder_is_not_one_of_a_run(self, tmp_path):
+        assert "not the folder of a run" in refused(load, tmp_path)
+
+    def test_every_field_is_written(self, tmp_path):
+        settings = make_settings("ppo", "CartPole-v1")
+        assert set(run_settings.to_dict(settings)) == {f.name for f in dataclasses.fields(RunSettings)}
+
+
+class TestResumedSettings:
+    settings = make_settings("ppo", "CartPole-v1", 1000, seed=1, config={"hidden_sizes": (8,)})
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {},
+            {"algorithm": "ppo", "env": "CartPole-v1", "total_steps": 1000, "seed": 1, "num_seeds": None},
+            {"hp": {"clip": "0.2", "learning_rate": "linear(2.5e-4, 0, fraction=1)"}, "config": {"hidden_sizes": "8"}},
+            {"preset": "CartPole-v1"},
+        ],
+    )
+    def test_the_same_settings_may_be_given_again(self, given):
+        require_same(self.settings, given)
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"algorithm": "dqn"}, "algorithm=dqn: the run to resume has algorithm=ppo"),
+            ({"total_steps": 2000}, "total_steps=2000: the run to resume has total_steps=1000"),
+            ({"hp": {"clip": "0.3"}}, "hp.clip=0.3: the run to resume has hp.clip=0.2"),
+            (
+                {"config": {"hidden_sizes": "8,8"}},
+                "config.hidden_sizes=[8, 8]: the run to resume has config.hidden_sizes=[8]",
+            ),
+            ({"env_parameters": {"gravity": "1"}}, "env.gravity=1"),
+            ({"preset": "none"}, "preset=None"),
+            ({"hp": {"clib": "0.3"}}, "did you mean 'clip'?"),
+        ],
+    )
+    def test_other_settings_are_refused_by_name(self, given, words):
+        assert words in refused(require_same, self.settings, given)
