@@ -38,14 +38,15 @@ def main() -> int:
     say = lambda text: print(f"  {text}", file=sys.stderr, flush=True)
 
     result = {"machine": describe(), "quick": arguments.quick, "cases": []}
+    which = ["speed", *(["quick"] if arguments.quick else []), *(names if arguments.cases else [])]
+    out = Path(arguments.out or RESULTS / f"{'-'.join(which)}-{result['machine']['date'][:10]}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
     for case in cases:
         measured = measure(case, arguments.repeats, python, arguments.timeout, say)
         result["cases"].append(measured)
+        out.write_text(json.dumps(result, indent=1) + "\n")
         print(table(measured), flush=True)
-    out = Path(arguments.out or RESULTS / f"speed{'-quick' if arguments.quick else ''}-{result['machine']['date'][:10]}.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"Kept in {out}")
+    print(f"\nKept in {out}")
     return 1 if any(c["failed"] for case in result["cases"] for c in case["contenders"]) else 0
 
 
@@ -56,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="little work, to see that everything runs; no measurement")
     parser.add_argument("--peers", default=str(ROOT / ".cache" / "peers"), help="the peers' virtual environment; made where missing")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds after which a contender is given up")
-    parser.add_argument("--out", help="the JSON file; by default benchmarks/results/speed-DATE.json")
+    parser.add_argument("--out", help="the JSON file; by default benchmarks/results/speed[-CASES]-DATE.json")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error(f"--repeats {arguments.repeats} must be at least 1")

@@ -16,7 +16,17 @@ def test_it_starts_at_zero():
 
 @pytest.mark.parametrize(
     ("start", "n"),
-    [(0, 0), (5, 7), (2**31 - 1, 1), (2**32 - 3, 2), (2**32 - 3, 3), (2**32 - 3, 5), (2**32 - 1, 2**32 - 1), (2**40 - 1, 1), (7, 2**31)],
+    [
+        (0, 0),
+        (5, 7),
+        (2**31 - 1, 1),
+        (2**32 - 3, 2),
+        (2**32 - 3, 3),
+        (2**32 - 3, 5),
+        (2**32 - 1, 2**32 - 1),
+        (2**40 - 1, 1),
+        (7, 2**31),
+    ],
 )
 def test_it_counts_beyond_32_bits(start, n):
     for count in (n, np.uint32(n)):
@@ -44,4 +54,4 @@ def test_a_batch_of_counters():
     counts = [2**32 - 1, 5, 2**33 + 1]
     batch = jax.tree.map(lambda *x: jnp.stack(x), *[_counter(n) for n in counts])
     after = jax.vmap(lambda c, n: c.add(n))(batch, jnp.array([1, 2, 3]))
-    assert [int(jax.tree.map(lambda x: x[i], after)) for i in range(3)] == [2**32, 7, 2**33 + 4]
+    assert [int(Counter(*lane)) for lane in zip(*after, strict=True)] == [2**32, 7, 2**33 + 4]

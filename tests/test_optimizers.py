@@ -16,9 +16,7 @@ def _step(gradients=GRADIENTS, **kwargs):
     return apply_gradients(PLAIN, PARAMS, PLAIN.init(PARAMS), gradients, **kwargs)
 
 
-@pytest.mark.parametrize(
-    ("max_grad_norm", "scale"), [(None, 1.0), (100.0, 1.0), (5.0, 1.0), (2.5, 0.5), (1.0, 0.2)]
-)
+@pytest.mark.parametrize(("max_grad_norm", "scale"), [(None, 1.0), (100.0, 1.0), (5.0, 1.0), (2.5, 0.5), (1.0, 0.2)])
 def test_the_global_norm_is_clipped_not_each_element(max_grad_norm, scale):
     after = _step(learning_rate=0.1, max_grad_norm=max_grad_norm)
     np.testing.assert_allclose(after.params["a"], [1 - 0.1 * 3 * scale, 1.0], rtol=1e-6)
@@ -59,7 +57,9 @@ def test_the_optimizer_sees_the_clipped_gradient():
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_parameters_keep_their_dtype(dtype):
     params = jnp.ones(2, dtype)
-    after = apply_gradients(PLAIN, params, PLAIN.init(params), params, learning_rate=jnp.float32(0.5), max_grad_norm=jnp.float32(9.0))
+    after = apply_gradients(
+        PLAIN, params, PLAIN.init(params), params, learning_rate=jnp.float32(0.5), max_grad_norm=jnp.float32(9.0)
+    )
     assert after.params.dtype == dtype
     np.testing.assert_allclose(after.params.astype(jnp.float32), 0.5)
 

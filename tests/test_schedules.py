@@ -13,7 +13,9 @@ def test_linear_in_steps(steps, expected):
     np.testing.assert_allclose(linear(1.0, 0.2, steps=100)(steps, 0.77), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 1.0), (0.125, 0.5), (0.25, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.0)])
+@pytest.mark.parametrize(
+    ("fraction", "expected"), [(0.0, 1.0), (0.125, 0.5), (0.25, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.0)]
+)
 def test_linear_in_the_fraction_of_the_run(fraction, expected):
     np.testing.assert_allclose(linear(1.0, 0.0, fraction=0.25)(77, fraction), expected, rtol=1e-6)
 

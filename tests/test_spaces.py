@@ -28,7 +28,9 @@ def rows(tree, i):
 def test_samples_are_elements(name, key):
     space = SPACES[name]
     batch = jax_spaces.sample(space, key, (64,))
-    wide = jax.tree.map(lambda x: x.astype(np.int64) if x.dtype == np.int32 and name != "integer" else x, jax.device_get(batch))
+    wide = jax.tree.map(
+        lambda x: x.astype(np.int64) if x.dtype == np.int32 and name != "integer" else x, jax.device_get(batch)
+    )
     for i in range(64):
         assert space.contains(rows(wide, i)), rows(wide, i)
         assert jax_spaces.contains(space, rows(batch, i))

@@ -64,7 +64,8 @@ class Packing:
         columns, apart = [], []
         for name, field, leaf in zip(self.names, self.fields, leaves, strict=True):
             if leaf.shape != (batch, *field.shape):
-                raise ValueError(f"item{name} has the shape {leaf.shape}: it must be {(batch, *field.shape)}, like the example's")
+                expected = (batch, *field.shape)
+                raise ValueError(f"item{name} has the shape {leaf.shape}: it must be {expected}, as in the example")
             leaf = leaf.astype(field.dtype)
             if field.offset < 0:
                 apart.append(leaf)

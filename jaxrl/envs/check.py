@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,8 +38,13 @@ class Report:
     """What may be right, but often is not."""
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {len(self.passed)} checks passed; {self.episodes} episodes ended, the longest after {self.longest} steps"]
-        return "\n".join([*lines, *(f"  passed: {p}" for p in self.passed), *(f"  warning: {w}" for w in self.warnings)])
+        lines = [
+            f"{self.name}: {len(self.passed)} checks passed; "
+            f"{self.episodes} episodes ended, the longest after {self.longest} steps"
+        ]
+        return "\n".join(
+            [*lines, *(f"  passed: {p}" for p in self.passed), *(f"  warning: {w}" for w in self.warnings)]
+        )
 
 
 def check(env: Environment | HostEnvironment, key: Key | None = None) -> Report:
@@ -63,7 +69,10 @@ def check(env: Environment | HostEnvironment, key: Key | None = None) -> Report:
         return _check_compiled(env, key)
     if isinstance(env, HostEnvironment):
         return _check_host(env, key)
-    raise TypeError(f"expected a jaxrl Environment or HostEnvironment, got {type(env).__name__}; adapt a Gymnasium environment with jaxrl.envs.from_gymnasium")
+    raise TypeError(
+        f"expected a jaxrl Environment or HostEnvironment, got {type(env).__name__}; "
+        "adapt a Gymnasium environment with jaxrl.envs.from_gymnasium"
+    )
 
 
 # Compiled environments.
@@ -101,9 +110,25 @@ def _check_compiled(env: Environment, key: Key) -> Report:
     passed.append("the state keeps its structure, shapes and dtypes")
 
     plain = (state, observation), (new_state, timestep)
-    _require_same((timestep.observation,), (timestep.next_observation,), "step returned an observation that is not its next_observation: step must not reset, jaxrl does (auto_reset)", 0.0)  # fmt: skip
-    _require_same(env.reset(keys[0]), plain[0], "reset is not pure: the same key gave another result; draw random numbers from the key only", 0.0)  # fmt: skip
-    _require_same(env.step(state, action, keys[2]), plain[1], "step is not pure: the same arguments gave another result; keep what changes in the state, and draw random numbers from the key only", 0.0)  # fmt: skip
+    _require_same(
+        timestep.observation,
+        timestep.next_observation,
+        "step returned an observation that is not its next_observation: step must not reset, jaxrl does (auto_reset)",
+        tolerance=0.0,
+    )
+    _require_same(
+        env.reset(keys[0]),
+        plain[0],
+        "reset is not pure: the same key gave another result; draw random numbers from the key only",
+        tolerance=0.0,
+    )
+    _require_same(
+        env.step(state, action, keys[2]),
+        plain[1],
+        "step is not pure: the same arguments gave another result; keep what changes in the state, "
+        "and draw random numbers from the key only",
+        tolerance=0.0,
+    )
 
     def reset_and_step(reset_key, action, step_key):
         first = env.reset(reset_key)
@@ -118,23 +143,39 @@ def _check_compiled(env: Environment, key: Key) -> Report:
     except Exception as error:
         if "Leaked" not in str(error):
             raise
-        raise AssertionError(f"reset or step leaks a tracer: store nothing outside of the state. {_first_line(error)}") from error
+        raise AssertionError(
+            f"reset or step leaks a tracer: store nothing outside of the state. {_first_line(error)}"
+        ) from error
     passed.append("reset and step are pure")
 
-    _require_same(result, plain, "jax.jit changes the result of reset or step: it depends on something that is fixed when it is traced")  # fmt: skip
+    _require_same(
+        result,
+        plain,
+        "jax.jit changes the result of reset or step: it depends on something that is fixed when it is traced",
+    )
     reset_keys, step_keys = jax.random.split(keys[3], LANES), jax.random.split(keys[2], LANES)
     actions = jax.device_get(jax_spaces.sample(env.action_space, keys[1], (LANES,)))
     batch = _on_host(jax.jit(jax.vmap(reset_and_step))(reset_keys, actions, step_keys))
     lane = lambda tree, i: jax.tree.map(lambda x: x[i], tree)
     for i in range(LANES):
         alone = compiled(reset_keys[i], lane(actions, i), step_keys[i])
-        _require_same(lane(batch, i), alone, "jax.vmap changes the result of reset or step: the environments of a batch must not depend on each other")  # fmt: skip
+        _require_same(
+            lane(batch, i),
+            alone,
+            "jax.vmap changes the result of reset or step: the environments of a batch must not depend on each other",
+        )
     passed.append("jit and vmap agree with the plain functions")
 
     walk = jax.device_get(jax.jit(jax.vmap(lambda k: _walk(env, k)))(reset_keys))
     _require(walk.finite.all(), "a reward or observation became NaN or infinite")
-    _require(walk.in_bounds.all(), f"an observation left its space {env.observation_space}: widen the bounds (np.inf) or clip")
-    _require(walk.reset_is_reset.all(), "after the end of an episode, auto-reset did not give the observation of a fresh reset: step must not reset by itself")
+    _require(
+        walk.in_bounds.all(),
+        f"an observation left its space {env.observation_space}: widen the bounds (np.inf) or clip",
+    )
+    _require(
+        walk.reset_is_reset.all(),
+        "after an end, auto-reset did not give the observation of a fresh reset: step must not reset by itself",
+    )
     passed.append("auto-reset gives a fresh observation and keeps the true final one")
     return _report(env, passed, walk.ended, walk.longest, walk.overrun, walk.terminated_at_limit)
 
@@ -154,7 +195,9 @@ def _walk(env: Environment, key: Key) -> _Walk:
         # ``auto_reset`` takes the second of the split keys.
         _, fresh = env.reset(jax.random.split(step_key)[1])
         expected = jax.tree.map(lambda f, n: jnp.where(ended, f, n), fresh, timestep.next_observation)
-        as_expected = jax.tree.map(lambda x, e: jnp.allclose(x, e, 1e-4, 1e-4, equal_nan=True), timestep.observation, expected)
+        as_expected = jax.tree.map(
+            lambda x, e: jnp.allclose(x, e, 1e-4, 1e-4, equal_nan=True), timestep.observation, expected
+        )
         finite = jax.tree.map(lambda x: jnp.all(jnp.isfinite(x)), (timestep.reward, timestep.next_observation))
         walk = _Walk(
             walk.in_bounds & jax_spaces.contains(env.observation_space, timestep.next_observation),
@@ -197,15 +240,11 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     act = lambda t: jax.tree.map(lambda x: x[t], actions)
     warnings = []
 
-    first = vector.reset(seed=1)
-    require_batch(first, "reset returned an observation")
-    early = [vector.step(act(t)) for t in range(min(10, steps))]
-    copies = jax.tree.map(np.copy, early)
-    again = vector.reset(seed=1)
-    repeated = [vector.step(act(t)) for t in range(len(early))]
-    if not _same((first, early), (again, repeated)):
+    first, copies = _first_steps(vector, act)
+    require_batch(first[0], "reset returned an observation")
+    _require(_same(first, copies), "reset or step writes into arrays that it returned earlier: return copies")
+    if not _same(copies, _first_steps(vector, act)[1]):
         warnings.append("the same seed gave other episodes: runs on it cannot be repeated")
-    _require(_same(early, copies), "step writes into arrays that it returned earlier: return copies")
 
     vector.reset(seed=2)
     ended_before = np.zeros(num_envs, bool)
@@ -219,35 +258,60 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
         require_batch(timestep.observation, "step returned an observation")
         require_batch(timestep.next_observation, "step returned a next_observation")
         valid = np.ones(num_envs, bool) if step.valid is None else step.valid
+        observations = timestep.observation, timestep.next_observation
         ended = timestep.terminated | timestep.truncated
         _require(not (ended & ~valid).any(), "a step that is not valid ends an episode: nothing may happen in it")
-        _require(bool((valid | ended_before).all()), "a step is marked as not valid although no episode had ended before it")
+        _require(
+            bool((valid | ended_before).all()), "a step is marked as not valid although no episode had ended before it"
+        )
         length += valid
         returns += timestep.reward * valid
         info = timestep.info
-        _require(np.array_equal(info["episode_length"], length), "info['episode_length'] does not count the valid steps of the episode")
-        _require(np.allclose(info["episode_return"], returns, rtol=1e-3, atol=1e-3), "info['episode_return'] is not the sum of the episode's rewards")
+        _require(
+            np.array_equal(info["episode_length"], length),
+            "info['episode_length'] does not count the valid steps of the episode",
+        )
+        _require(
+            np.allclose(info["episode_return"], returns, rtol=1e-3, atol=1e-3),
+            "info['episode_return'] is not the sum of the episode's rewards",
+        )
         at_limit = length >= (env.max_episode_steps or np.inf)
         overrun += int((at_limit & ~ended & valid).sum())
         terminated_at_limit += int((at_limit & timestep.terminated).sum())
         if ended.any():
             count += int(ended.sum())
             longest = max(longest, int(length[ended].max()))
-            rows = lambda tree: jax.tree.map(lambda x: x[ended], tree)  # noqa: B023
-            same_observation &= _same(rows(timestep.observation), rows(timestep.next_observation))
-        stays = jax.tree.map(lambda x: x[~ended], (timestep.observation, timestep.next_observation))
-        _require(_same(*stays), "observation and next_observation differ although no episode ended")
+            same_observation &= _same(*_rows(observations, ended))
+        _require(
+            _same(*_rows(observations, ~ended)), "observation and next_observation differ although no episode ended"
+        )
         length[ended], returns[ended] = 0, 0
         ended_before = ended
     if count and same_observation and step.valid is None:
-        warnings.append("at the end of each episode next_observation is the observation after the reset: it must be the final one")
+        warnings.append(
+            "at the end of each episode next_observation is the observation after the reset: it must be the final one"
+        )
     passed = [
         "observations have the shape, dtype and bounds of their space; rewards are float32; ends are bool",
-        "steps return arrays of their own",
+        "reset and steps return arrays of their own",
         "episode statistics are sums of the valid steps",
         "auto-reset keeps the true final observation",
     ]
     return _report(env, passed, count, longest, overrun, terminated_at_limit, warnings)
+
+
+def _first_steps(vector: Any, act: Callable[[int], PyTree], steps: int = 3) -> tuple[list[PyTree], list[PyTree]]:
+    """What reset and some steps return, and copies that were made at once."""
+    returned = [vector.reset(seed=1)]
+    copies = [jax.tree.map(np.copy, returned[0])]
+    for t in range(steps):
+        returned.append(vector.step(act(t)))
+        copies.append(jax.tree.map(np.copy, returned[-1]))
+    return returned, copies
+
+
+def _rows(tree: PyTree, mask: np.ndarray) -> PyTree:
+    return jax.tree.map(lambda x: x[mask], tree)
 
 
 def _require_host_step(step: HostStep, num_envs: int) -> None:
@@ -264,13 +328,22 @@ def _require_host_step(step: HostStep, num_envs: int) -> None:
 # What both have in common.
 
 
-def _report(env: Any, passed: list[str], ended: Any, longest: Any, overrun: Any, terminated_at_limit: Any, warnings: Any = ()) -> Report:
+def _report(
+    env: Any, passed: list[str], ended: Any, longest: Any, overrun: Any, terminated_at_limit: Any, warnings: Any = ()
+) -> Report:
     ended, warnings = int(np.sum(ended)), list(warnings)
-    _require(not np.any(overrun), f"max_episode_steps={env.max_episode_steps}, but an episode went on beyond it: set truncated there (jaxrl.envs.time_limit does)")
+    _require(
+        not np.any(overrun),
+        f"max_episode_steps={env.max_episode_steps}, but an episode went on beyond it: "
+        "set truncated there (jaxrl.envs.time_limit does)",
+    )
     if env.max_episode_steps is not None and np.any(longest):
         passed.append("no episode is longer than max_episode_steps")
     if ended and np.sum(terminated_at_limit) == ended:
-        warnings.append("every episode terminated exactly at max_episode_steps: if that is a time limit, it must set truncated and not terminated")
+        warnings.append(
+            "every episode terminated exactly at max_episode_steps: "
+            "if that is a time limit, it must set truncated and not terminated"
+        )
     if not ended:
         warnings.append(f"no episode ended within {STEPS} steps of random actions: its end was not checked")
     return Report(env.name, tuple(passed), ended, int(np.max(longest)), tuple(warnings))
@@ -282,21 +355,32 @@ def _require(condition: Any, message: str) -> None:
 
 
 def _pair(result: Any, call: str, expected: str) -> tuple[Any, Any]:
-    _require(isinstance(result, tuple) and len(result) == 2, f"{call} must return {expected}, got {type(result).__name__}")
+    _require(
+        isinstance(result, tuple) and len(result) == 2, f"{call} must return {expected}, got {type(result).__name__}"
+    )
     return result
 
 
 def _strong(state: PyTree, function: str) -> PyTree:
     for path, leaf in jax.tree.leaves_with_path(state):
         where = f"{function} returned a state whose leaf {jax.tree_util.keystr(path) or 'itself'}"
-        _require(isinstance(leaf, jax.Array), f"{where} is a {type(leaf).__name__}: make it a JAX array (jnp.zeros((), jnp.int32))")
-        _require(not leaf.weak_type, f"{where} has a weak type, which changes in a loop: give its dtype (jnp.zeros((), jnp.int32))")
+        _require(
+            isinstance(leaf, jax.Array),
+            f"{where} is a {type(leaf).__name__}: make it a JAX array (jnp.zeros((), jnp.int32))",
+        )
+        _require(
+            not leaf.weak_type,
+            f"{where} has a weak type, which changes in a loop: give its dtype (jnp.zeros((), jnp.int32))",
+        )
     return state
 
 
 def _require_elements(space: spaces.Space, batch_shape: tuple[int, ...], x: PyTree, what: str) -> None:
     _require_like(jax_spaces.shapes(space, batch_shape), x, what, space)
-    _require(jax_spaces.contains(space, jax.device_get(x)), f"{what} outside of its space {space}: widen the bounds (np.inf) or clip")
+    _require(
+        jax_spaces.contains(space, jax.device_get(x)),
+        f"{what} outside of its space {space}: widen the bounds (np.inf) or clip",
+    )
 
 
 def _require_like(expected: PyTree, x: PyTree, what: str, space: spaces.Space) -> None:
@@ -315,12 +399,17 @@ def _require_array(x: Any, shape: tuple[int, ...], dtype: Any, what: str) -> Non
 
 
 def _require_timestep(env: Environment, timestep: Any) -> None:
-    _require(isinstance(timestep, TimeStep), f"step must return (state, TimeStep), got a {type(timestep).__name__}; jaxrl.envs.transition_step makes one")
+    _require(
+        isinstance(timestep, TimeStep),
+        f"step must return (state, TimeStep), got a {type(timestep).__name__}; jaxrl.envs.transition_step makes one",
+    )
     _require_elements(env.observation_space, (), timestep.observation, "step returned an observation")
     _require_elements(env.observation_space, (), timestep.next_observation, "step returned a next_observation")
     for field, dtype in {"reward": jnp.float32, "terminated": bool, "truncated": bool}.items():
         _require_array(getattr(timestep, field), (), dtype, f"step returned {field}")
-    _require(isinstance(timestep.info, dict), f"step returned info of type {type(timestep.info).__name__}: it must be a dict")
+    _require(
+        isinstance(timestep.info, dict), f"step returned info of type {type(timestep.info).__name__}: it must be a dict"
+    )
 
 
 def _require_same_type(old: PyTree, new: PyTree) -> None:
@@ -332,7 +421,8 @@ def _require_same_type(old: PyTree, new: PyTree) -> None:
         name = jax.tree_util.keystr(path) or "itself"
         _require(
             o.shape == n.shape and o.dtype == n.dtype,
-            f"the state's leaf {name} is {o.dtype}{list(o.shape)} after reset but {n.dtype}{list(n.shape)} after step: they must be alike",
+            f"the state's leaf {name} is {o.dtype}{list(o.shape)} after reset "
+            f"but {n.dtype}{list(n.shape)} after step: they must be alike",
         )
 
 

@@ -70,7 +70,9 @@ def from_gymnasium(make_env: Callable[..., gymnasium.Env], *, name: str | None =
         TypeError: if it makes something else, or the environment has a space that jaxrl does not support.
     """
     if isinstance(make_env, gymnasium.Env):
-        raise TypeError("from_gymnasium takes a function that makes an environment, since many are needed: pass `lambda: MyEnv(...)`")
+        raise TypeError(
+            "from_gymnasium takes a function that makes an environment, as many are needed: pass `lambda: MyEnv(...)`"
+        )
 
     def make_single(render_mode: str | None = None) -> gymnasium.Env:
         if render_mode is None or not _takes(make_env, "render_mode"):
@@ -151,7 +153,9 @@ class EnvironmentList:
     def reset(self, seed: int) -> PyTree:
         """Start new episodes, with a seed for each environment that ``numpy.random.SeedSequence(seed)`` makes."""
         self._episodes = RunningEpisodes(self.num_envs)
-        self._observations = [env.reset(seed=s)[0] for env, s in zip(self._envs, seeds_of(seed, self.num_envs), strict=True)]
+        self._observations = [
+            env.reset(seed=s)[0] for env, s in zip(self._envs, seeds_of(seed, self.num_envs), strict=True)
+        ]
         return self._stack(self._observations)
 
     def step(self, action: PyTree) -> HostStep:
@@ -201,7 +205,11 @@ class AdaptedVectorEnv:
     def step(self, action: PyTree) -> HostStep:
         observation, reward, terminated, truncated, infos = self._envs.step(self._to_actions(action))
         observation = next_observation = self._own(observation)
-        reward, terminated, truncated = np.array(reward, np.float32), np.array(terminated, bool), np.array(truncated, bool)
+        reward, terminated, truncated = (
+            np.array(reward, np.float32),
+            np.array(terminated, bool),
+            np.array(truncated, bool),
+        )
         truncated &= ~terminated
         ended = terminated | truncated
         # In next-step mode, the step after an end ignores the action and returns the first observation.
@@ -217,7 +225,10 @@ class AdaptedVectorEnv:
 
     def _with_final(self, observation: PyTree, infos: dict[str, Any], ended: np.ndarray) -> PyTree:
         if "final_obs" not in infos:
-            raise ValueError("the vector environment reset itself in the same step without infos['final_obs'], the true final observation: use AutoresetMode.NEXT_STEP, or add it")
+            raise ValueError(
+                "the vector environment reset itself in the same step without infos['final_obs'], "
+                "the true final observation: use AutoresetMode.NEXT_STEP, or add it"
+            )
         rows = np.flatnonzero(ended)
         final = infos["final_obs"]
         if isinstance(final, np.ndarray) and final.dtype == object:
@@ -234,9 +245,17 @@ class _Lender:
         self._envs, self._lent = envs, False
 
     def __call__(self, num_envs: int) -> VectorEnv:
-        require(num_envs == self._envs.num_envs, "num_envs", num_envs, f"the given vector environment has {self._envs.num_envs}")
+        require(
+            num_envs == self._envs.num_envs,
+            "num_envs",
+            num_envs,
+            f"the given vector environment has {self._envs.num_envs}",
+        )
         if self._lent:
-            raise ValueError("the given vector environment is already in use: pass a function `num_envs -> VectorEnv`, so that several seeds or an evaluation can have their own")
+            raise ValueError(
+                "the given vector environment is already in use: pass a function `num_envs -> VectorEnv`, "
+                "so that several seeds or an evaluation can have their own"
+            )
         self._lent = True
         return AdaptedVectorEnv(self._envs, on_close=self._give_back)
 
@@ -345,7 +364,10 @@ def _autoreset_mode(envs: gymnasium.vector.VectorEnv) -> AutoresetMode:
         mode = None
     if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
         found = "none" if mode is None else mode.name
-        raise ValueError(f"autoreset_mode={found}: the vector environment must reset itself; make it with autoreset_mode=AutoresetMode.SAME_STEP or NEXT_STEP")
+        raise ValueError(
+            f"autoreset_mode={found}: the vector environment must reset itself; "
+            "make it with autoreset_mode=AutoresetMode.SAME_STEP or NEXT_STEP"
+        )
     return mode
 
 
@@ -368,7 +390,9 @@ def _register_plugin(name: str) -> None:
         try:
             gymnasium.register_envs(importlib.import_module("ale_py"))
         except ImportError as error:
-            raise ImportError(f"env={name!r}: it needs a package that is not installed: pip install 'jaxrl[atari]'") from error
+            raise ImportError(
+                f"env={name!r}: it needs a package that is not installed: pip install 'jaxrl[atari]'"
+            ) from error
 
 
 def _install_hint(name: str, error: Exception) -> str:

@@ -58,7 +58,10 @@ def make(name: str, **parameters: Any) -> Environment:
         for option in options:
             if option not in known:
                 choices = [*fields, *known]
-                raise ValueError(f"{option}={options[option]!r}: {name} has the parameters {', '.join(choices)}{did_you_mean(option, choices)}")
+                raise ValueError(
+                    f"{option}={options[option]!r}: {name} has the parameters {', '.join(choices)}"
+                    + did_you_mean(option, choices)
+                )
         env, params = gymnax.make(name, **options)
     return from_gymnax(env, params.replace(**{k: v for k, v in parameters.items() if k in fields}), name=name)
 
@@ -125,7 +128,7 @@ def convert_space(space: Any) -> spaces.Space:
                 # "The largest float" is how gymnax writes "unbounded".
                 biggest = np.finfo(np.float32).max * 0.999
                 low, high = np.where(low <= -biggest, -np.inf, low), np.where(high >= biggest, np.inf, high)
-            elif dtype == bool:
+            elif np.issubdtype(dtype, np.bool_):
                 return spaces.MultiBinary(space.shape)
             return spaces.Box(low.astype(dtype), high.astype(dtype), tuple(space.shape), dtype)
         case "Dict":

@@ -87,7 +87,10 @@ class RunningEpisodes:
         if valid is not None:
             returns, lengths = np.where(valid, returns, self._returns), np.where(valid, lengths, self._lengths)
         if ended.any():
-            self._returns, self._lengths = np.where(ended, np.float32(0), returns), np.where(ended, np.int32(0), lengths)
+            self._returns, self._lengths = (
+                np.where(ended, np.float32(0), returns),
+                np.where(ended, np.int32(0), lengths),
+            )
         else:
             self._returns, self._lengths = returns, lengths
         return {"episode_return": returns, "episode_length": lengths}

@@ -52,7 +52,9 @@ def reward_from_observation(continuous: bool = False) -> Probe:
     Fails if the value does not depend on the observation, or is trained on another one.
     """
     step = lambda observation, action: (observation, observation, True)
-    return _ignoring_actions("reward_from_observation", [-1.0, 1.0], step, lambda discount: np.array([-1.0, 1.0]), continuous)
+    return _ignoring_actions(
+        "reward_from_observation", [-1.0, 1.0], step, lambda discount: np.array([-1.0, 1.0]), continuous
+    )
 
 
 def two_steps(continuous: bool = False) -> Probe:
@@ -110,7 +112,7 @@ def reward_from_continuous_action() -> Probe:
 
 
 def reward_from_both_continuous() -> Probe:
-    """One step, observation -1 or 1 at random, reward ``-(a - o/2)^2``: the best action is ``o/2``, with ``V(o) = 0``."""
+    """One step, observation -1 or 1 at random, reward ``-(a - o/2)^2``: the best action is ``o/2``; ``V(o) = 0``."""
     step = lambda observation, action: (-((action[0] - observation / 2) ** 2), observation, True)
     return Probe(
         _environment("reward_from_both_continuous", [-1.0, 1.0], step, continuous=True),
@@ -134,7 +136,14 @@ def truncation(max_episode_steps: int = 5, continuous: bool = False) -> Probe:
 
 def discrete_probes() -> dict[str, Probe]:
     """The five probes with two actions and the one of truncation, by name."""
-    made = constant_reward(), reward_from_observation(), two_steps(), reward_from_action(), reward_from_both(), truncation()
+    made = (
+        constant_reward(),
+        reward_from_observation(),
+        two_steps(),
+        reward_from_action(),
+        reward_from_both(),
+        truncation(),
+    )
     return {probe.env.name: probe for probe in made}
 
 
@@ -162,7 +171,7 @@ def _ignoring_actions(name, observations, step, value, continuous: bool) -> Prob
 
 
 def _environment(name: str, observations: list[float], rule: Callable, continuous: bool) -> Environment:
-    """An environment whose state is its observation; ``rule(observation, action) -> reward, observation, terminated``."""
+    """The state is the observation, and ``rule(observation, action) -> reward, observation, terminated``."""
 
     def reset(key):
         state = jax.random.choice(key, jnp.array(observations, jnp.float32))

@@ -37,7 +37,9 @@ def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
         ImportError: if a package that it needs is not installed (with the line that installs it).
         TypeError: if a factory returns something else than an environment.
     """
-    require(isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"')
+    require(
+        isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"'
+    )
     if id in _registered:
         return _adapt(_registered[id], parameters, id)
     prefix, _, rest = id.partition(":")
@@ -50,7 +52,10 @@ def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
         if id in _suite(suite).names() or (suite == "gymnasium" and id.startswith("ALE/")):
             return _make_in(suite, id, parameters)
     known = [name for group in names().values() for name in group]
-    raise ValueError(f"env={id!r}: there is no such environment{did_you_mean(id, known)} (`jaxrl list` shows all; module.path:factory makes your own)")
+    raise ValueError(
+        f"env={id!r}: there is no such environment{did_you_mean(id, known)} "
+        "(`jaxrl list` shows all; module.path:factory makes your own)"
+    )
 
 
 def register(name: str, factory: Callable[..., Any]) -> None:
@@ -92,7 +97,9 @@ def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
             raise
-        raise ValueError(f"env={id!r}: there is no suite or module {module_name!r}{did_you_mean(module_name, SUITES)}") from error
+        raise ValueError(
+            f"env={id!r}: there is no suite or module {module_name!r}{did_you_mean(module_name, SUITES)}"
+        ) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         public = [n for n in vars(module) if not n.startswith("_")]
@@ -104,7 +111,9 @@ def _adapt(factory: Callable[..., Any], parameters: dict[str, Any], id: str) -> 
     try:
         inspect.signature(factory).bind(**parameters)
     except TypeError as error:
-        raise ValueError(f"env={id!r}: its factory cannot be called with the given parameters {parameters}: {error}") from error
+        raise ValueError(
+            f"env={id!r}: its factory cannot be called with the given parameters {parameters}: {error}"
+        ) from error
     made = factory(**parameters)
     match made:
         case Environment() | HostEnvironment():
@@ -114,4 +123,7 @@ def _adapt(factory: Callable[..., Any], parameters: dict[str, Any], id: str) -> 
             return gymnasium_adapter.from_gymnasium(partial(factory, **parameters), name=id)
         case gymnasium.vector.VectorEnv():
             return gymnasium_adapter.from_vector(made, name=id)
-    raise TypeError(f"env={id!r}: its factory returned a {type(made).__name__}; it must return a jaxrl Environment or HostEnvironment, or a gymnasium.Env")
+    raise TypeError(
+        f"env={id!r}: its factory returned a {type(made).__name__}; "
+        "it must return a jaxrl Environment or HostEnvironment, or a gymnasium.Env"
+    )

@@ -49,7 +49,9 @@ def render(env: Environment, state: EnvState) -> Frame:
         ValueError: if nobody has said how to draw the environment.
     """
     if env.render is None:
-        raise ValueError(f"env={env.name!r}: it cannot be drawn; give the Environment a function render(state) -> [H, W, 3] uint8")
+        raise ValueError(
+            f"env={env.name!r}: it cannot be drawn; give the Environment a function render(state) -> [H, W, 3] uint8"
+        )
     return env.render(state)
 
 

@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment
-from jaxrl.types import Array, TimeStep
+from jaxrl.types import Array
 
 
 class WithSteps(NamedTuple):
@@ -60,9 +60,7 @@ def auto_reset(env: Environment) -> Environment:
         new_state, new_observation = env.reset(reset_key)
         done = timestep.terminated | timestep.truncated
         choose = lambda new, old: jax.tree.map(lambda n, o: _where(done, n, o), new, old)
-        return choose(new_state, state), timestep._replace(
-            observation=choose(new_observation, timestep.observation)
-        )
+        return choose(new_state, state), timestep._replace(observation=choose(new_observation, timestep.observation))
 
     return dataclasses.replace(env, step=step)
 

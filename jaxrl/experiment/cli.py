@@ -209,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + getattr(stop, "signum", 2)
     except UserError as error:
         print(f"jaxrl: error: {error}", file=sys.stderr)
-        return 1 if type(error).__name__ == "Diverged" else 2
+        return getattr(error, "status", 2)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has seen enough.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115

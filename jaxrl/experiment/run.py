@@ -31,6 +31,8 @@ FINAL_EPISODES = 32
 class Diverged(UserError):
     """A loss or a parameter is no longer a finite number; the command line exits with status 1."""
 
+    status = 1
+
 
 class Interrupted(KeyboardInterrupt):
     """The run was stopped by a signal, after it had saved a checkpoint."""

@@ -213,7 +213,10 @@ class HostRunner:
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
         if not jax.tree.leaves(carry):
             return carry
-        return self._run("reset_carry", carry, step.timestep.terminated | step.timestep.truncated)
+        fresh = step.timestep.terminated | step.timestep.truncated
+        if step.valid is not None:
+            fresh = fresh | ~step.valid  # the dummy step came before the new episode's first
+        return self._run("reset_carry", carry, fresh)
 
     def _count(self, episodes: list[_HostEpisodes], step: HostStep) -> None:
         t = step.timestep

@@ -36,7 +36,9 @@ def test_every_bit_of_every_dtype_comes_back(rng, dtype):
 
 
 def test_mixed_fields_keep_their_tree_and_do_not_touch_each_other(rng):
-    items = tuple({"x": _random_bits(rng, (5, i + 1), d), "y": _random_bits(rng, (5,), d)} for i, d in enumerate(DTYPES))
+    items = tuple(
+        {"x": _random_bits(rng, (5, i + 1), d), "y": _random_bits(rng, (5,), d)} for i, d in enumerate(DTYPES)
+    )
     packing, got = _round_trip(jax.tree.map(lambda x: x[0], items), items)
     assert jax.tree.structure(got) == jax.tree.structure(items)
     jax.tree.map(lambda g, w: np.testing.assert_array_equal(_bits(g), _bits(w)), got, items)

@@ -137,7 +137,8 @@ def test_capacity_is_rounded_up_to_whole_steps_and_memory_is_counted():
 
 
 @pytest.mark.parametrize(
-    ("capacity", "num_envs", "message"), [(0, 1, "capacity=0"), (-3, 1, "capacity=-3"), (2**31, 1, "2^31"), (8, 0, "num_envs=0")]
+    ("capacity", "num_envs", "message"),
+    [(0, 1, "capacity=0"), (-3, 1, "capacity=-3"), (2**31, 1, "2^31"), (8, 0, "num_envs=0")],
 )
 def test_numbers_out_of_range_are_refused(capacity, num_envs, message):
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -156,7 +157,7 @@ def test_a_vmapped_buffer_is_the_single_one(rng, key):
     lanes = jax.jit(jax.vmap(run))(valid)
     drawn = jax.jit(jax.vmap(lambda s: buffer.sample(s, key, 16, None).transitions))(lanes)
     for i, single in enumerate(singles):
-        jax.tree.map(lambda s, l: np.testing.assert_array_equal(s, l[i]), single, lanes)
+        jax.tree.map(np.testing.assert_array_equal, single, jax.tree.map(lambda x, i=i: x[i], lanes))
         np.testing.assert_array_equal(drawn[i], _draw(buffer, single, key, 16))
 
 

@@ -28,14 +28,18 @@ def counting(length: int = 4, limit: int | None = None) -> Environment:
 
 
 class Counter(gymnasium.Env):
-    """Observes its number and the step; gets the action; terminates after ``length`` steps, or goes on to the time limit."""
+    """Observes its number, episode and step; its reward is the action; ends after ``length`` steps."""
 
     def __init__(self, length: int = 3, number: int = 0, terminates: bool = True, observation: str = "box"):
         self.length, self.number, self.terminates, self.kind = length, number, terminates, observation
         self.episode, self.actions = -1, []
         box = spaces.Box(-np.inf, np.inf, (3,), np.float64)
         nested = {"count": spaces.Discrete(100), "frame": spaces.Box(0, 255, (2, 2), np.uint8)}
-        self.observation_space = {"box": box, "dict": spaces.Dict(nested), "tuple": spaces.Tuple((box, spaces.Discrete(100)))}[observation]
+        self.observation_space = {
+            "box": box,
+            "dict": spaces.Dict(nested),
+            "tuple": spaces.Tuple((box, spaces.Discrete(100))),
+        }[observation]
         self.action_space = spaces.Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 10.0], np.float32))
 
     def reset(self, *, seed=None, options=None):

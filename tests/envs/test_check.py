@@ -41,7 +41,9 @@ def test_a_time_limit_that_terminates_is_noted(counting):
 
 
 def wrong_dtype(env):
-    return stepping(env, lambda s, t: t._replace(observation=t.observation.astype(int), next_observation=t.observation.astype(int)))
+    return stepping(
+        env, lambda s, t: t._replace(observation=t.observation.astype(int), next_observation=t.observation.astype(int))
+    )
 
 
 def wrong_shape(env):
@@ -229,6 +231,13 @@ def test_a_sound_host_environment_passes(Counter):
 def test_a_broken_host_environment_is_caught(Counter, kind, message):
     with pytest.raises(AssertionError, match=message):
         envs.check(host(Counter, kind))
+
+
+def test_reused_arrays_are_caught_although_each_episode_is_the_same():
+    env = envs.make("gymnasium:CartPole-v1")
+    reusing = lambda n: Reusing([env.make_single(None) for _ in range(n)])
+    with pytest.raises(AssertionError, match="arrays that it returned earlier"):
+        envs.check(dataclasses.replace(env, make_vector=reusing))
 
 
 def test_a_lost_final_observation_is_noted(Counter):

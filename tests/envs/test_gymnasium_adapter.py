@@ -43,7 +43,11 @@ def test_as_stepped_by_hand():
             final, reward, terminated, truncated, _ = e.step(action[i])
             returns[i] += reward
             np.testing.assert_array_equal(timestep.next_observation[i], final)
-            assert (timestep.reward[i], timestep.terminated[i], timestep.truncated[i]) == (reward, terminated, truncated)
+            assert (timestep.reward[i], timestep.terminated[i], timestep.truncated[i]) == (
+                reward,
+                terminated,
+                truncated,
+            )
             assert timestep.info["episode_return"][i] == returns[i]
             ended = terminated or truncated
             np.testing.assert_array_equal(timestep.observation[i], e.reset()[0] if ended else final)
@@ -70,7 +74,12 @@ def test_same_step_reset(Counter, mode):
     assert [columns(s.timestep.observation) for s in steps] == [
         [(0, 1), (0, 1)], [(0, 2), (1, 0)], [(1, 0), (1, 1)], [(1, 1), (2, 0)],
     ]  # fmt: skip
-    assert [s.timestep.terminated.tolist() for s in steps] == [[False, False], [False, True], [True, False], [False, True]]
+    assert [s.timestep.terminated.tolist() for s in steps] == [
+        [False, False],
+        [False, True],
+        [True, False],
+        [False, True],
+    ]
     assert [s.timestep.info["episode_length"].tolist() for s in steps] == [[1, 1], [2, 2], [3, 1], [1, 2]]
     assert [s.timestep.info["episode_return"].tolist() for s in steps] == [[1, 1], [2, 2], [3, 1], [1, 2]]
     assert all(s.valid is None for s in steps)
@@ -262,7 +271,9 @@ def test_errors_say_what_to_do(monkeypatch, Counter):
         envs.from_gymnasium(Counter())
 
     def missing(*args, **kwargs):
-        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed") from ImportError("No module named 'mujoco'")
+        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed") from ImportError(
+            "No module named 'mujoco'"
+        )
 
     monkeypatch.setattr(gymnasium_adapter.gymnasium, "make", missing)
     for name, extra in (("Ant-v5", "mujoco"), ("LunarLander-v3", "box2d")):

@@ -19,7 +19,7 @@ class Params(SimpleNamespace):
 
 
 class FiveValues:
-    """An environment as gymnax made them before 1.0: ``done`` is a termination or the time limit, nobody knows which."""
+    """An environment as gymnax made them before 1.0: ``done`` is a termination or the time limit."""
 
     default_params = Params(max_steps_in_episode=3, length=5)
 
@@ -61,7 +61,9 @@ SimpleBox.__name__, SimpleDiscrete.__name__ = "Box", "Discrete"
 
 
 @pytest.mark.parametrize("kind", [FiveValues, SixValues])
-@pytest.mark.parametrize(("length", "terminated", "truncated"), [(5, [0, 0, 0], [0, 0, 1]), (2, [0, 1], [0, 0]), (3, [0, 0, 1], [0, 0, 0])])
+@pytest.mark.parametrize(
+    ("length", "terminated", "truncated"), [(5, [0, 0, 0], [0, 0, 1]), (2, [0, 1], [0, 0]), (3, [0, 0, 1], [0, 0, 0])]
+)
 def test_the_time_limit_is_separated_from_the_termination(kind, length, terminated, truncated, key):
     env = envs.from_gymnax(kind(), Params(max_steps_in_episode=3, length=length), name="old")
     assert env.max_episode_steps == 3

@@ -31,7 +31,9 @@ def action_values(probe, observation, depth):
     values = []
     for action in actions_of(probe):
         _, timestep = probe.env.step(state, action, jax.random.key(0))
-        future = 0.0 if timestep.terminated else max(action_values(probe, np.asarray(timestep.next_observation), depth - 1))
+        future = (
+            0.0 if timestep.terminated else max(action_values(probe, np.asarray(timestep.next_observation), depth - 1))
+        )
         values.append(float(timestep.reward) + DISCOUNT * future)
     return np.array(values)
 

@@ -118,7 +118,12 @@ BOX = spaces.Box(np.array([-1, 0, -np.inf, 0], np.float32), np.array([3, 10, np.
 @pytest.mark.parametrize("array", [np.array, jnp.array])
 @pytest.mark.parametrize(
     ("action", "expected"),
-    [([0, 0, 5, 5], [1, 5, 5, 5]), ([-1, -1, -5, -5], [-1, 0, -5, -5]), ([1, 0.5, 0, 0], [3, 7.5, 0, 0]), ([9, -9, 9, 0], [3, 0, 9, 0])],
+    [
+        ([0, 0, 5, 5], [1, 5, 5, 5]),
+        ([-1, -1, -5, -5], [-1, 0, -5, -5]),
+        ([1, 0.5, 0, 0], [3, 7.5, 0, 0]),
+        ([9, -9, 9, 0], [3, 0, 9, 0]),
+    ],
 )
 def test_actions_are_rescaled_to_asymmetric_bounds(array, action, expected):
     space, to_bounds = unit_actions(BOX)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxrl.experiment.cli import main
@@ -47,9 +48,15 @@ def _train(algorithm: str, out: Path, **more: object) -> int:
     return main(["train", algorithm, "--no-progress", *words])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def jax_has_started() -> None:
+    """The command line sets up JAX's devices, but only in a process that has not used JAX."""
+    jax.devices()
+
+
 @pytest.fixture(scope="session")
 def train_tiny() -> Train:
-    """``train_tiny("ppo", out, num_seeds=1, hp__clip=0.1)`` is ``jaxrl train ppo`` with tiny settings; the exit status."""
+    """``train_tiny("ppo", out, hp__clip=0.1)`` is ``jaxrl train ppo --hp.clip 0.1`` with tiny settings; its status."""
     return _train
 
 

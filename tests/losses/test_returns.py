@@ -25,7 +25,9 @@ def _gae_by_definition(reward, value, next_value, terminated, truncated, discoun
         for t in range(steps):
             for i in range(t, steps):
                 bootstrap = 0.0 if terminated[i, b] else next_value[i, b]
-                advantage[t, b] += (discount * gae_lambda) ** (i - t) * (reward[i, b] + discount * bootstrap - value[i, b])
+                advantage[t, b] += (discount * gae_lambda) ** (i - t) * (
+                    reward[i, b] + discount * bootstrap - value[i, b]
+                )
                 if terminated[i, b] or truncated[i, b]:
                     break
     return advantage
@@ -104,7 +106,10 @@ def test_nothing_leaks_from_the_next_episode(rng, end):
     ends[end][3] = True
     before = gae(reward, value, next_value, **ends, discount=0.99, gae_lambda=0.95)
     after = gae(
-        *(np.concatenate([x[:4], 1e6 + x[4:]]) for x in (reward, value, next_value)), **ends, discount=0.99, gae_lambda=0.95
+        *(np.concatenate([x[:4], 1e6 + x[4:]]) for x in (reward, value, next_value)),
+        **ends,
+        discount=0.99,
+        gae_lambda=0.95,
     )
     np.testing.assert_array_equal(before[:4], after[:4])
     assert not np.any(before[4:] == after[4:])
@@ -112,14 +117,16 @@ def test_nothing_leaks_from_the_next_episode(rng, end):
 
 def test_the_value_beyond_a_termination_is_never_read():
     one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
-    got = gae(one, zero, np.array([0, 0, np.nan], np.float32), np.array([False, False, True]), np.zeros(3, bool), 0.5, 1.0)
+    got = gae(
+        one, zero, np.array([0, 0, np.nan], np.float32), np.array([False, False, True]), np.zeros(3, bool), 0.5, 1.0
+    )
     np.testing.assert_allclose(got, [1.75, 1.5, 1.0])
 
 
 def test_gae_vmaps_over_its_hyperparameters(rng):
     rollout = _random_rollout(rng)
     discounts, lambdas = jnp.array([0.5, 0.99]), jnp.array([0.0, 0.95])
-    got = jax.jit(jax.vmap(lambda d, l: gae(*rollout, d, l)))(discounts, lambdas)
+    got = jax.jit(jax.vmap(lambda g, lam: gae(*rollout, g, lam)))(discounts, lambdas)
     for i in range(2):
         want = _gae_by_definition(*rollout, float(discounts[i]), float(lambdas[i]))
         np.testing.assert_allclose(got[i], want, rtol=1e-4, atol=1e-5)

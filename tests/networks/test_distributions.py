@@ -14,7 +14,9 @@ def _categoricals(rng, shape=(6, 4)):
 
 
 def _gaussians(rng, shape=(6, 3)):
-    return [(rng.normal(size=shape).astype(np.float32), rng.normal(0, 0.7, size=shape).astype(np.float32)) for _ in range(2)]
+    return [
+        (rng.normal(size=shape).astype(np.float32), rng.normal(0, 0.7, size=shape).astype(np.float32)) for _ in range(2)
+    ]
 
 
 def _pair(rng, kind):
@@ -117,7 +119,9 @@ def test_gaussian_by_hand():
 
 def test_gaussian_samples_have_mean_and_deviation_and_independent_dimensions(key):
     mean, log_std = jnp.array([-1.0, 2.0, 0.0]), jnp.array([-1.0, 0.5, 0.0])
-    x = np.asarray(DiagonalGaussian(jnp.broadcast_to(mean, (20_000, 3)), jnp.broadcast_to(log_std, (20_000, 3))).sample(seed=key))
+    x = np.asarray(
+        DiagonalGaussian(jnp.broadcast_to(mean, (20_000, 3)), jnp.broadcast_to(log_std, (20_000, 3))).sample(seed=key)
+    )
     z = (x - mean) / np.exp(log_std)
     for column in np.asarray(z).T:
         assert stats.kstest(column, "norm").pvalue > 1e-3
@@ -131,7 +135,9 @@ def test_gaussian_with_one_deviation_for_the_whole_batch(rng):
     shared, full = DiagonalGaussian(mean, log_std), DiagonalGaussian(mean, np.broadcast_to(log_std, mean.shape))
     np.testing.assert_allclose(shared.entropy(), full.entropy())
     np.testing.assert_allclose(shared.log_prob(other), full.log_prob(other))
-    np.testing.assert_allclose(shared.kl_divergence(shared._replace(mean=other)), full.kl_divergence(full._replace(mean=other)))
+    np.testing.assert_allclose(
+        shared.kl_divergence(shared._replace(mean=other)), full.kl_divergence(full._replace(mean=other))
+    )
 
 
 def test_an_action_that_lost_its_last_axis_does_not_broadcast():

@@ -22,7 +22,9 @@ def test_heads_are_linear(rng, key):
     x = rng.normal(size=(4, 5)).astype(np.float32)
     params = _randomized(ValueHead(), rng, key, x)
     dense = params["params"]["Dense_0"]
-    np.testing.assert_allclose(ValueHead().apply(params, x), (x @ dense["kernel"] + dense["bias"])[:, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        ValueHead().apply(params, x), (x @ dense["kernel"] + dense["bias"])[:, 0], rtol=1e-4, atol=1e-5
+    )
     params = _randomized(QHead(3), rng, key, x)
     dense = params["params"]["q"]
     np.testing.assert_allclose(QHead(3).apply(params, x), x @ dense["kernel"] + dense["bias"], rtol=1e-4, atol=1e-5)
@@ -36,7 +38,9 @@ def test_dueling_subtracts_the_mean_over_the_actions(rng, key):
     got = head.apply(params, x)
     for b in range(4):
         for a in range(3):
-            np.testing.assert_allclose(got[b, a], value[b, 0] + advantage[b, a] - advantage[b].mean(), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                got[b, a], value[b, 0] + advantage[b, a] - advantage[b].mean(), rtol=1e-4, atol=1e-5
+            )
     np.testing.assert_allclose(got.mean(axis=-1), value[:, 0], rtol=1e-4, atol=1e-5)
 
 

@@ -47,7 +47,8 @@ def test_the_deviation_is_one_free_parameter_a_dimension(key):
 
 
 @pytest.mark.parametrize(
-    "space", [spaces.MultiDiscrete([2, 3]), spaces.Box(-1, 1, ()), spaces.Box(-1, 1, (2, 2)), spaces.Dict(a=spaces.Discrete(2))]
+    "space",
+    [spaces.MultiDiscrete([2, 3]), spaces.Box(-1, 1, ()), spaces.Box(-1, 1, (2, 2)), spaces.Dict(a=spaces.Discrete(2))],
 )
 def test_other_spaces_are_refused_by_name(space):
     with pytest.raises(ValueError, match="Discrete or one-dimensional Box") as error:

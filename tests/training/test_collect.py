@@ -170,7 +170,9 @@ def test_random_discrete_actions_count_from_zero(key, space):
 
 
 def test_random_continuous_actions_fill_the_unit_interval_in_every_dimension(key):
-    choose = at_random(_agent(_corridor(spaces.Box(np.array([-3.0, 5.0], np.float32), np.array([1.0, 7.0], np.float32)))))
+    choose = at_random(
+        _agent(_corridor(spaces.Box(np.array([-3.0, 5.0], np.float32), np.array([1.0, 7.0], np.float32))))
+    )
     action = np.asarray(choose({"a": jnp.zeros((4000, 2))}, (), key)[0])
     assert action.shape == (4000, 2)
     for column in action.T:

@@ -25,7 +25,9 @@ def test_every_purpose_and_every_count_has_a_key_of_its_own(key):
 def test_a_key_depends_on_the_count_not_on_the_way_to_it(key):
     counted = _counter(2**32 - 1).add(2)
     assert _data(key_for(key, Purpose.COLLECT, counted)) == _data(key_for(key, Purpose.COLLECT, _counter(2**32 + 1)))
-    assert _data(jax.jit(key_for, static_argnums=1)(key, Purpose.COLLECT, counted)) == _data(key_for(key, Purpose.COLLECT, counted))
+    assert _data(jax.jit(key_for, static_argnums=1)(key, Purpose.COLLECT, counted)) == _data(
+        key_for(key, Purpose.COLLECT, counted)
+    )
 
 
 def test_purposes_are_never_renumbered():

@@ -26,6 +26,10 @@ def _assert_same(got, want):
         np.testing.assert_array_equal(g, w)
 
 
+def _lane(tree, i):
+    return jax.tree.map(lambda x: x[i], tree)
+
+
 def _assert_like_scan(step, carry, xs):
     got = jax.jit(lambda carry, xs: staged_scan(step, carry, xs))(carry, xs)
     want = jax.jit(lambda carry, xs: jax.lax.scan(step, carry, xs))(carry, xs)
@@ -48,7 +52,7 @@ class Walk(NamedTuple):
 
 def _keys(carry, key):
     noise = jax.random.bits(key, (3,)).astype(jnp.int32) >> 28
-    flip = jax.random.bits(jax.random.fold_in(key, 1)) > 2**31
+    flip = jax.random.bits(jax.random.fold_in(key, 1)) % 2 == 0
     carry = jnp.where(flip, carry + noise, carry - noise)
     return carry, (noise, flip, carry.sum())
 
@@ -99,7 +103,15 @@ def _everything_else(carry, x):
     constant = jnp.arange(3)
     return (
         (state, count + 1),
-        {"carry": state, "count": count, "input": x, "constant": constant, "number": 2.5, "table": TABLE[0], "flag": True},
+        {
+            "carry": state,
+            "count": count,
+            "input": x,
+            "constant": constant,
+            "number": 2.5,
+            "table": TABLE[0],
+            "flag": True,
+        },
     )
 
 
@@ -139,7 +151,7 @@ BODIES = {
     "small dtypes": (
         _mixed_dtypes, (jnp.uint8(100), jnp.array([True, False]), jnp.uint32(7), jnp.float16(0.1)), FLOATS,
     ),
-    "carries replaced by inputs and constants": (_replaced_carry, (jnp.int32(9), jnp.float32(8.0), jnp.int32(7)), INTEGERS),
+    "replaced carries": (_replaced_carry, (jnp.int32(9), jnp.float32(8.0), jnp.int32(7)), INTEGERS),
     "dropped outputs": (_dropped_outputs, jnp.int32(3), INTEGERS),
     "unused inputs": (lambda c, x: (c * 3, c + 1), jnp.int32(5), INTEGERS),
     "unused inputs, constant outputs": (lambda c, x: (c, 4), jnp.int32(5), INTEGERS),
@@ -165,15 +177,20 @@ def test_no_step_and_one_step(steps):
 def _random_body(seed):
     """A body of random integer operations, some of them inside a jit, on carries, inputs and constants."""
     operations = [
-        lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a ^ b, lambda a, b: jnp.where(a > b, a, b - 1),
-        lambda a, b: jnp.maximum(a, b), lambda a, b: a >> (b & 7), lambda a, b: jax.lax.cond(a > 0, lambda: b, lambda: a),
-    ]  # fmt: skip
+        lambda a, b: a + b,
+        lambda a, b: a * b,
+        lambda a, b: a ^ b,
+        lambda a, b: a >> (b & 7),
+        lambda a, b: jnp.maximum(a, b),
+        lambda a, b: jnp.where(a > b, a, b - 1),
+        lambda a, b: jax.lax.cond(a > 0, lambda: b, lambda: a),
+    ]
 
     def run(rng, values, n):
         for _ in range(n):
             if rng.random() < 0.2:
-                block = jax.jit(lambda values, seed=int(rng.integers(2**30)): run(np.random.default_rng(seed), list(values), 3)[-3:])
-                values = values + block(tuple(values))
+                inner = np.random.default_rng(rng.integers(2**30))
+                values = values + jax.jit(lambda values, rng=inner: run(rng, values, 3)[-3:])(values)
             else:
                 a, b = rng.integers(len(values), size=2)
                 values = [*values, operations[rng.integers(len(operations))](values[a], values[b])]
@@ -226,7 +243,7 @@ def test_closed_over_tracers_under_vmap():
     _assert_same(*mapped)
     for i in range(3):
         single = jax.jit(lambda *lane: run(staged_scan, *lane))(*(x[i] for x in lanes))
-        _assert_same(jax.tree.map(lambda x: x[i], mapped[0]), single)
+        _assert_same(_lane(mapped[0], i), single)
 
 
 def test_a_vmapped_lane_is_a_run_of_its_own():
@@ -235,7 +252,7 @@ def test_a_vmapped_lane_is_a_run_of_its_own():
     got = jax.jit(jax.vmap(lambda keys: staged_scan(_keys, start, keys)))(lanes)
     single = jax.jit(lambda keys: jax.lax.scan(_keys, start, keys))
     for i in range(3):
-        _assert_same(jax.tree.map(lambda x: x[i], got), single(lanes[i]))
+        _assert_same(_lane(got, i), single(lanes[i]))
 
 
 def test_it_stands_inside_another():
@@ -290,13 +307,13 @@ def _loop_primitives(function, *args):
     """Names of the primitives inside the loop, calls opened."""
     names = []
 
+    is_jaxpr = lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")
+
     def collect(jaxpr, inside):
         for eqn in jaxpr.eqns:
             names.extend([eqn.primitive.name] * inside)
-            for parameter in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-                inner = getattr(parameter, "jaxpr", parameter)
-                if hasattr(inner, "eqns"):
-                    collect(inner, inside or eqn.primitive.name in ("scan", "while"))
+            for parameter in filter(is_jaxpr, jax.tree.leaves(list(eqn.params.values()), is_leaf=is_jaxpr)):
+                collect(getattr(parameter, "jaxpr", parameter), inside or eqn.primitive.name in ("scan", "while"))
 
     collect(jax.make_jaxpr(function)(*args).jaxpr, False)
     return set(names)
@@ -349,7 +366,11 @@ def test_effects_happen_once_a_step_and_in_order():
     ("step", "carry", "message"),
     [
         (lambda c, x: (c + 0.5, None), jnp.int32(0), r"the carry changes from int32\(\) to float32\(\)"),
-        (lambda c, x: ({"a": c["a"] > 0}, None), {"a": jnp.int32(0)}, r"the carry\['a'\] changes from int32\(\) to bool\(\)"),
+        (
+            lambda c, x: ({"a": c["a"] > 0}, None),
+            {"a": jnp.int32(0)},
+            r"the carry\['a'\] changes from int32\(\) to bool\(\)",
+        ),
         (lambda c, x: (c[None], None), jnp.int32(0), r"the carry changes from int32\(\) to int32\(1,\)"),
         (lambda c, x: ((c, c), None), jnp.int32(0), "the carry changes its structure"),
         (lambda c, x: (None, c), jnp.int32(0), "the carry changes its structure"),

@@ -1,0 +1,55 @@
+"""A hook of mkdocs: the line ``<!-- options:ppo -->`` becomes the tables of that algorithm's options.
+
+The tables are made of the dataclasses themselves, so they are never older than the code.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+MARKER = re.compile(r"^<!-- options:(\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """What mkdocs calls for each page."""
+    return MARKER.sub(lambda match: options(match[1]), markdown)
+
+
+def options(name: str) -> str:
+    """Two tables, of hyper-parameters and of the configuration: option, default, meaning."""
+    from jaxrl import algorithms
+    from jaxrl.experiment.listing import field_docs
+    from jaxrl.experiment.settings import hyperparameter_defaults
+    from jaxrl.experiment.values import BOUNDS, plain
+
+    module = algorithms.get(name)
+    docs = field_docs(module.Hyperparameters)
+    hyperparameters = [
+        (f"--hp.{field}", plain(default), docs.get(field, ""), str(BOUNDS.get(field, "")).removeprefix("must be "))
+        for field, default in hyperparameter_defaults(module).items()
+    ]
+    docs, defaults = field_docs(module.Config), module.Config()
+    config = [
+        (f"--config.{field}", getattr(defaults, field), docs.get(field, "")) for field in defaults.__dataclass_fields__
+    ]
+    return "\n\n".join(
+        [
+            "Hyper-parameters are leaves of a pytree: numbers, or schedules. A sweep over them compiles once.",
+            _table(("option", "default", "meaning", "range"), hyperparameters),
+            "The configuration is static: another value is another program.",
+            _table(("option", "default", "meaning"), config),
+        ]
+    )
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
+    lines = [columns, ("---",) * len(columns), *((f"`{option}`", _code(default), *rest) for option, default, *rest in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _code(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
