@@ -84,7 +84,7 @@ class Process:
 
     def __init__(self, contender: Contender, python: str, timeout: float):
         self.timeout = timeout
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         self._popen = subprocess.Popen(
             [python, str(HERE / contender.script), json.dumps(dict(contender.parameters))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=_environment(contender),
@@ -121,10 +121,19 @@ class Process:
         self._replies.put(None)
 
 
-def measure(case: Case, repeats: int, python: Callable[[Contender], str], timeout: float, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(
+    case: Case, repeats: int, python: Callable[[Contender], str], timeout: float, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Measure a case: ``repeats`` rounds, and in each every contender once, in the same order.
 
     A contender that fails is reported and left out; the others go on.
+
+    Args:
+        case: what to measure.
+        repeats: rounds.
+        python: the interpreter of a contender.
+        timeout: seconds that an answer may take.
+        say: tells how far it is.
 
     Returns:
         What is kept as JSON: the contenders with all that was measured, and the ratios with their bars.
@@ -203,7 +212,8 @@ def _description(contender: Contender) -> dict[str, Any]:
 def _ratio(ratio: Ratio, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     pairs = zip(rows[ratio.numerator]["measured"], rows[ratio.denominator]["measured"], strict=False)
     values = [a / b for a, b in pairs]
-    return {**dataclasses.asdict(ratio), **_held(median(values) if values else None, ratio.at_least, ratio.at_most), "values": values}
+    value = median(values) if values else None
+    return {**dataclasses.asdict(ratio), **_held(value, ratio.at_least, ratio.at_most), "values": values}
 
 
 def _bound(bound: Bound, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def ppo_case(quick: bool) -> Case:
     steps = 20_000 if quick else 500_000
     return Case(
         "ppo",
-        f"PPO, CartPole-v1, one seed, {steps:,} steps (4 environments x 128 steps, 4 epochs, 4 minibatches, 64-64 tanh)",
+        f"PPO, CartPole-v1, one seed, {steps:,} steps (4 environments x 128, 4 epochs, 4 minibatches, 64-64 tanh)",
         (
             ours("jaxrl", "whole_run", algorithm="ppo", env=CARTPOLE, steps=steps),
             plain("plain loop", "plain_ppo.py", steps=steps),

@@ -90,7 +90,7 @@ PUBLISHED = {
         Published("gymnax-blines, PPO", -130.0, None, None, "evaluation of a trained checkpoint"),
     ),
 }
-"""By ``algorithm/environment``, without the prefix of a suite."""
+"""By ``without_suite(row.name)``."""
 
 
 def main() -> int:
@@ -137,13 +137,19 @@ def file_name(row: Row) -> str:
     return row.name.replace("/", "-").replace(":", "-")
 
 
+def without_suite(name: str) -> str:
+    """``algorithm/environment``, without the prefix of the environment's suite."""
+    algorithm, env = name.split("/", 1)
+    return f"{algorithm}/{env.rpartition(':')[2]}"
+
+
 def train(row: Row, directory: Path) -> dict[str, Any]:
     """Train as a user would, and read what the run left."""
     kept = {
         "name": row.name,
         "command": f"jaxrl {shlex.join(row.arguments())}",
         **dataclasses.asdict(row),
-        "published": [dataclasses.asdict(p) for p in PUBLISHED.get(f"{row.algorithm}/{row.env.rpartition(':')[2]}", ())],
+        "published": [dataclasses.asdict(p) for p in PUBLISHED.get(without_suite(row.name), ())],
         "failed": None,
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -171,10 +177,11 @@ def table(result: dict[str, Any]) -> str:
     machine = result["machine"]
     lines = [
         f"Measured on {machine['processor']} with {machine['cores']} cores, {machine['date'][:10]}"
-        f" (jax {machine['versions'].get('jax')}); the return is the mean of each seed's final deterministic episodes."
+        f" (jax {machine['versions'].get('jax')}). The return is each seed's mean over its final deterministic"
+        " episodes, steps/s are those of all seeds together."
         + (" A QUICK RUN: no measurement." if result["quick"] else ""),
         "",
-        "| work | steps | seeds | mean return ± deviation over seeds | lowest seed | bar | holds | steps/s, all seeds | wall s | compile s |",
+        "| work | steps | seeds | return ± over seeds | lowest seed | bar | holds | steps/s | wall s | compile s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
@@ -188,16 +195,11 @@ def table(result: dict[str, Any]) -> str:
             f"| {summary['steps_per_second']:,.0f} | {summary['wall_seconds']:.1f} | {summary['compile_seconds']:.1f} |"
         )
     lines += ["", "| published for | value | steps | which return | source |", "|---|---|---|---|---|"]
-    seen = set()
-    for row in result["rows"]:
-        for published in row["published"]:
-            name = f"{row['algorithm']}/{row['env'].rpartition(':')[2]}"
-            deviation = "" if published["deviation"] is None else f" ± {published['deviation']:g}"
-            steps = "" if published["steps"] is None else f"{published['steps']:,}"
-            line = f"| {name} | {published['value']:g}{deviation} | {steps} | {published['kind']} | {published['source']} |"
-            if line not in seen:
-                lines.append(line)
-            seen.add(line)
+    for name in dict.fromkeys(without_suite(row["name"]) for row in result["rows"]):
+        for p in PUBLISHED.get(name, ()):
+            deviation = "" if p.deviation is None else f" ± {p.deviation:g}"
+            steps = "" if p.steps is None else f"{p.steps:,}"
+            lines.append(f"| {name} | {p.value:g}{deviation} | {steps} | {p.kind} | {p.source} |")
     return "\n".join(lines) + "\n"
 
 

@@ -21,6 +21,7 @@ from machine import ROOT, describe
 
 REQUIREMENTS = Path(__file__).parent / "peers" / "requirements.txt"
 RESULTS = Path(__file__).parent / "results"
+PEERS = str(ROOT / ".cache" / "peers")
 
 
 def main() -> int:
@@ -54,8 +55,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", help=f"comma-separated; all by default: {', '.join(CASES)}")
     parser.add_argument("--repeats", type=int, default=7, help="rounds of each case")
-    parser.add_argument("--quick", action="store_true", help="little work, to see that everything runs; no measurement")
-    parser.add_argument("--peers", default=str(ROOT / ".cache" / "peers"), help="the peers' virtual environment; made where missing")
+    parser.add_argument("--quick", action="store_true", help="little work, to see that it runs; no measurement")
+    parser.add_argument("--peers", default=PEERS, help="the peers' virtual environment; made where missing")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds after which a contender is given up")
     parser.add_argument("--out", help="the JSON file; by default benchmarks/results/speed[-CASES]-DATE.json")
     arguments = parser.parse_args()

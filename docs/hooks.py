@@ -7,13 +7,16 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 MARKER = re.compile(r"^<!-- options:(\w+) -->$", re.MULTILINE)
 
 
+def on_startup(**_: object) -> None:
+    """The site can be built whether or not jaxrl is installed."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """What mkdocs calls for each page."""
+    """Put the tables in a page."""
     return MARKER.sub(lambda match: options(match[1]), markdown)
 
 

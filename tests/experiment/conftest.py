@@ -19,6 +19,7 @@ TINY_PPO = {
     "config.hidden_sizes": "8",
 }
 TINY_DQN = {
+    "config.num_envs": "1",
     "config.hidden_sizes": "8",
     "config.buffer_size": "64",
     "config.batch_size": "8",

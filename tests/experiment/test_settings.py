@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jaxrl.algorithms import dqn, ppo
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.presets import PRESETS, Preset
 from jaxrl.experiment.settings import RunSettings, load, make_settings, require_same, save
 from jaxrl.experiment.values import (
     config_value,
@@ -168,17 +169,19 @@ class TestConfigValues:
 
 
 class TestSettings:
-    def test_given_values_go_before_the_preset_and_that_before_the_defaults(self):
-        settings = make_settings("ppo", "Pendulum-v1", hp={"discount": "0.5"}, config={"num_envs": 8})
+    def test_given_values_go_before_the_preset_and_that_before_the_defaults(self, monkeypatch):
+        preset = Preset("ppo/Here-v1", "ppo", "Here-v1", "", {"discount": 0.1, "clip": 0.3}, {"rollout_length": 7}, 999)
+        monkeypatch.setitem(PRESETS, preset.name, preset)
+        settings = make_settings("ppo", "Here-v1", hp={"discount": "0.5"}, config={"num_envs": 8})
 
-        assert settings.preset == "ppo/Pendulum-v1"
+        assert (settings.preset, settings.total_steps) == ("ppo/Here-v1", 999)
         assert settings.hyperparameters["discount"] == 0.5  # given
-        assert settings.hyperparameters["learning_rate"] == 1e-3  # the preset's
+        assert settings.hyperparameters["clip"] == 0.3  # the preset's
         assert settings.hyperparameters["max_grad_norm"] == ppo.Hyperparameters().max_grad_norm  # the default
-        assert (settings.config["num_envs"], settings.config["rollout_length"]) == (8, 1024)
+        assert (settings.config["num_envs"], settings.config["rollout_length"]) == (8, 7)
 
     def test_the_preset_none_means_the_defaults(self):
-        settings = make_settings("ppo", "Pendulum-v1", 1000, preset="none")
+        settings = make_settings("ppo", "CartPole-v1", 1000, preset="none")
         assert settings.preset is None
         assert settings.hyperparameters["learning_rate"] == ppo.Hyperparameters().learning_rate
 

@@ -1,0 +1,95 @@
+"""Links resolve, tables of options are those of the code, and the site builds without a warning."""
+
+import dataclasses
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jaxrl.algorithms import ALGORITHMS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def prose(page):
+    """A page without its code."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(page):
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", h).strip().lower()) for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for path, anchor in LINK.findall(prose(page)):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {path}"
+        assert not anchor or anchor in anchors(target), f"{page.name}: {path}#{anchor}"
+
+
+def test_every_page_is_in_the_menu():
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_multi_constructor("tag:", lambda *_: None)
+    menu = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]
+
+    def leaves(item):
+        if isinstance(item, str):
+            return [item]
+        return [leaf for part in (item.values() if isinstance(item, dict) else item) for leaf in leaves(part)]
+
+    assert sorted(leaves(menu)) == sorted(str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_algorithm_has_a_page_with_all_of_its_options(name, hooks):
+    page = (DOCS / "algorithms" / f"{name}.md").read_text()
+    rendered = hooks.on_page_markdown(page)
+    assert "<!-- options" not in rendered
+    module = ALGORITHMS[name]
+    config = module.Config()
+    for field in dataclasses.fields(module.Hyperparameters):
+        assert f"| `--hp.{field.name}` |" in rendered
+    for field in dataclasses.fields(module.Config):
+        row = re.search(rf"^\| `--config.{field.name}` \| `([^`]*)` \|", rendered, re.MULTILINE)
+        default = getattr(config, field.name)
+        assert row[1] == (",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower())
+    for heading in ("Idea", "Equations", "Pseudo-code", "Options", "Measured results", "References"):
+        assert f"\n## {heading}\n" in rendered
+
+
+def test_the_reference_has_every_public_module():
+    listed = set(re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md")), re.MULTILINE))
+    package = ROOT / "jaxrl"
+    modules = {".".join(("jaxrl", *p.relative_to(package).with_suffix("").parts)) for p in package.rglob("*.py")}
+    modules = {m for m in modules if not m.rpartition(".")[2].startswith("_")}
+    assert modules - listed == set(), "add them to a page of docs/api"
+    assert {m for m in listed - modules if not (ROOT / m.replace(".", "/")).is_dir()} == set()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the extra docs")
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocstrings")
+    pytest.importorskip("material")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site" / "index.html").exists()
