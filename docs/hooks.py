@@ -48,7 +48,11 @@ def options(name: str) -> str:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
-    lines = [columns, ("---",) * len(columns), *((f"`{option}`", _code(default), *rest) for option, default, *rest in rows)]
+    lines = [
+        columns,
+        ("---",) * len(columns),
+        *((f"`{option}`", _code(default), *rest) for option, default, *rest in rows),
+    ]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 

@@ -46,7 +46,9 @@ class Schedule:
         return value
 
 
-def linear(start: float, end: float, *, steps: float | None = None, fraction: float | None = None, delay: float = 0.0) -> Schedule:
+def linear(
+    start: float, end: float, *, steps: float | None = None, fraction: float | None = None, delay: float = 0.0
+) -> Schedule:
     """Go from ``start`` to ``end`` and stay there.
 
     Args:

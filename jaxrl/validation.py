@@ -17,7 +17,12 @@ def require_positive(config: Any, *fields: str) -> None:
     """Raise unless each of these fields of a configuration is a positive integer."""
     for field in fields:
         value = getattr(config, field)
-        require(isinstance(value, int) and not isinstance(value, bool) and value > 0, field, value, "must be a positive integer")
+        require(
+            isinstance(value, int) and not isinstance(value, bool) and value > 0,
+            field,
+            value,
+            "must be a positive integer",
+        )
 
 
 def require_choice(config: Any, field: str, choices: Iterable[str]) -> None:

@@ -18,7 +18,9 @@ def get(name: str) -> ModuleType:
         ValueError: for an unknown name; it names the nearest.
     """
     if name not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm {name!r}{did_you_mean(name, ALGORITHMS)}; there are {', '.join(ALGORITHMS)}")
+        raise ValueError(
+            f"unknown algorithm {name!r}{did_you_mean(name, ALGORITHMS)}; there are {', '.join(ALGORITHMS)}"
+        )
     return ALGORITHMS[name]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import re
 import sys
@@ -184,7 +185,9 @@ COMMANDS = {"train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": S
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line, of this process or the given one; returns the exit status."""
+    if argv is None:
+        _silence_failed_writes()
     argv = list(sys.argv[1:] if argv is None else argv)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for --env my_module:make_env
@@ -300,6 +303,18 @@ def compilation_cache() -> Path | None:
         features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
         kind += "-" + hashlib.sha256("\n".join(features).encode()).hexdigest()[:8]
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxrl" / kind
+
+
+def _silence_failed_writes() -> None:
+    """Keep the threads under Orbax from printing tracebacks of a write that failed, which is reported as an error."""
+    hook = sys.unraisablehook
+
+    def quieter(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    sys.unraisablehook = quieter
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
 
 
 def _more_help(argv: list[str]) -> None:

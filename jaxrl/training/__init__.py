@@ -12,6 +12,6 @@ from jaxrl.training.train import Train, TrainResult, interval_lengths, make_trai
 
 __all__ = [
     "CompiledRunner", "Evaluation", "HostRunner", "HostTrainState", "Metrics", "Runner", "Train", "TrainResult",
-    "TrainState", "available_cores", "compiler_options", "devices_for", "evaluate", "interval_lengths", "make_runner", "make_train",
-    "over_lanes", "staged_scan", "sweep", "use_cpu_devices",
+    "TrainState", "available_cores", "compiler_options", "devices_for", "evaluate", "interval_lengths",
+    "make_runner", "make_train", "over_lanes", "staged_scan", "sweep", "use_cpu_devices",
 ]  # fmt: skip

@@ -87,7 +87,9 @@ def over_lanes(
         if num_lanes > len(devices):
             return jax.vmap(function, in_axes)(*args)
         squeezed = [
-            jax.tree.map(lambda a, x: x if a is None else jax.tree.map(lambda y: y[0], x), axes, arg, is_leaf=lambda a: a is None)
+            jax.tree.map(
+                lambda a, x: x if a is None else jax.tree.map(lambda y: y[0], x), axes, arg, is_leaf=lambda a: a is None
+            )
             for axes, arg in zip(in_axes, args, strict=True)
         ]
         return jax.tree.map(lambda y: jax.numpy.asarray(y)[None], function(*squeezed))

@@ -112,19 +112,25 @@ class HostRunner:
         report = self._run("summarize", stacked, losses or {}, jnp.int32(iterations), state.iteration, state.agent)
         return state, jax.device_get(report)
 
-    def evaluate(self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True) -> Evaluation:
+    def evaluate(
+        self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True
+    ) -> Evaluation:
         """Play whole episodes with each seed's current policy, in environments of their own."""
         n = num_episodes or self.eval_episodes
         vectors = [self.env.make_vector(n) for _ in self.seeds]
         done_before = self.iterations_done(state)
-        observation = _stack([v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)])
+        observation = _stack(
+            [v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)]
+        )
         carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.num_seeds, *x.shape)), self.agent.initial_carry(n))
         alive = np.ones((self.num_seeds, n), bool)
         returns, lengths = np.zeros((self.num_seeds, n), np.float32), np.zeros((self.num_seeds, n), np.int32)
         name = "act_deterministic" if deterministic else "act_evaluate"
         policy = self._run("policy", state.agent)
         for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
-            action, carry = self._run((name, n), policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            action, carry = self._run(
+                (name, n), policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+            )
             action = np.asarray(action)
             steps = [v.step(a) for v, a in zip(vectors, action, strict=True)]
             timestep = _stack([s.timestep for s in steps])
@@ -164,7 +170,9 @@ class HostRunner:
         carry, records = state.carry, []
         for t in range(self.agent.feed.rollout_length):
             observation = self._observation
-            action, carry, extras = self._run("act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            action, carry, extras = self._run(
+                "act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+            )
             action, extras = jax.device_get((action, extras))
             step = self._step(action)
             carry = self._after(carry, step)
@@ -172,7 +180,9 @@ class HostRunner:
             records.append((transition, extras, valid))
             self._count(episodes, step)
         rollout = jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
-        agent, losses, iteration = self._run("update", state.agent, rollout, state.carry, state.key, state.iteration, self.hp)
+        agent, losses, iteration = self._run(
+            "update", state.agent, rollout, state.carry, state.key, state.iteration, self.hp
+        )
         return state._replace(agent=agent, carry=carry, iteration=iteration), losses
 
     def _off_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
@@ -181,14 +191,18 @@ class HostRunner:
         last = self.agent.feed.steps_per_update - 1
         for t in range(last + 1):
             observation = self._observation
-            action, carry, _ = self._run("act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp)
+            action, carry, _ = self._run(
+                "act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+            )
             step = self._step(np.asarray(action))
             carry = self._after(carry, step)
             self._count(episodes, step)
             record = self._transition(observation, action, step)
             if t < last:
                 buffer = self._run("add", buffer, *record)
-        agent, buffer, losses, iteration = self._run("learn", state.agent, buffer, *record, state.key, state.iteration, self.hp)
+        agent, buffer, losses, iteration = self._run(
+            "learn", state.agent, buffer, *record, state.key, state.iteration, self.hp
+        )
         return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
 
     # The simulators.
@@ -356,7 +370,11 @@ class _HostEpisodes:
 
 
 def _stack(trees: Sequence[PyTree]) -> PyTree:
-    return jax.tree.map(lambda *x: np.stack(x), *trees) if len(trees) > 1 else jax.tree.map(lambda x: np.asarray(x)[None], trees[0])
+    return (
+        jax.tree.map(lambda *x: np.stack(x), *trees)
+        if len(trees) > 1
+        else jax.tree.map(lambda x: np.asarray(x)[None], trees[0])
+    )
 
 
 def _eval_seed(seed: int, iteration: int) -> int:

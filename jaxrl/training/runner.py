@@ -80,10 +80,7 @@ class CompiledRunner:
             return self.train.evaluate(state, hp, num_episodes=num_episodes, deterministic=deterministic)
 
         name = ("evaluate", num_episodes, deterministic)
-        if name not in self._compiled:
-            function = jax.jit(over_lanes(evaluate, self.num_seeds, (0, None)))
-        else:
-            function = None
+        function = jax.jit(over_lanes(evaluate, self.num_seeds, (0, None)))
         return jax.device_get(self._run(name, function, acting, self.hp))
 
     def restored(self, state: PyTree) -> PyTree:
@@ -138,7 +135,9 @@ def make_runner(
     if isinstance(env, Environment):
         train = make_train(agent, env, total_steps, eval_episodes=eval_episodes, reward_transform=reward_transform)
         return CompiledRunner(train, seeds, hp)
-    return HostRunner(agent, env, total_steps, seeds, hp, eval_episodes=eval_episodes, reward_transform=reward_transform)
+    return HostRunner(
+        agent, env, total_steps, seeds, hp, eval_episodes=eval_episodes, reward_transform=reward_transform
+    )
 
 
 def as_arrays(hp: Any) -> Any:

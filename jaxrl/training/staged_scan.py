@@ -163,6 +163,14 @@ class _Program:
             else:
                 self.behind_ops.append(op)
         self.loop_ops.reverse()
+        if not any(op.eqn.effects for op in self.behind_ops):  # what nothing reads need not be kept for later
+            read = set(self.ys)
+            alive = []
+            for op in self.behind_ops:  # last first
+                if read & set(op.outputs):
+                    read.update(op.inputs)
+                    alive.append(op)
+            self.behind_ops = alive
         self.behind_ops.reverse()
 
         in_loop = set(self.carry_in).union(*(op.outputs for op in self.loop_ops))
@@ -185,13 +193,21 @@ class _Program:
         return [slots[i] for i in self.ahead_kept]
 
     def run_loop(self, constants, carry, ahead):
-        slots = {**constants, **dict(zip(self.ahead_kept, ahead, strict=True)), **dict(zip(self.carry_in, carry, strict=True))}
+        slots = {
+            **constants,
+            **dict(zip(self.ahead_kept, ahead, strict=True)),
+            **dict(zip(self.carry_in, carry, strict=True)),
+        }
         for op in self.loop_ops:
             op.run(slots)
         return tuple(slots[i] for i in self.carry_out), [slots[i] for i in self.saved]
 
     def run_behind(self, constants, ahead, saved):
-        slots = {**constants, **dict(zip(self.ahead_kept, ahead, strict=True)), **dict(zip(self.saved, saved, strict=True))}
+        slots = {
+            **constants,
+            **dict(zip(self.ahead_kept, ahead, strict=True)),
+            **dict(zip(self.saved, saved, strict=True)),
+        }
         for op in self.behind_ops:
             op.run(slots)
         return [jnp.asarray(slots[i]) for i in self.ys]
@@ -208,7 +224,9 @@ def _strong(x: Any) -> Any:
 def _check_carry(carry: PyTree, after: PyTree) -> None:
     before = jax.tree_util.tree_flatten_with_path(jax.eval_shape(lambda: carry))[0]
     if jax.tree.structure(carry) != jax.tree.structure(after):
-        raise TypeError(f"the carry changes its structure from {jax.tree.structure(carry)} to {jax.tree.structure(after)}")
+        raise TypeError(
+            f"the carry changes its structure from {jax.tree.structure(carry)} to {jax.tree.structure(after)}"
+        )
     for (path, old), new in zip(before, jax.tree.leaves(after), strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):
             name = jax.tree_util.keystr(path)

@@ -44,7 +44,9 @@ def sweep(
     lanes_hp = jax.tree.map(lambda x: jnp.repeat(x, num_seeds) if x.ndim else x, hp)
     lane_seeds = jnp.tile(seeds, repeats)
     run = over_lanes(lambda seed, hp: train(jax.random.key(seed), hp), repeats * num_seeds, (0, axes))
-    out = jax.jit(run, compiler_options=compiler_options())(lane_seeds, lanes_hp)
+    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((lane_seeds, lanes_hp))):
+        run = jax.jit(run, compiler_options=compiler_options())  # inside another jit, that one compiles
+    out = run(lane_seeds, lanes_hp)
     if num_settings is None:
         return out
     return jax.tree.map(lambda x: x.reshape(num_settings, num_seeds, *x.shape[1:]), out)
@@ -52,5 +54,7 @@ def sweep(
 
 def _swept_length(path: Any, leaf: jax.Array) -> int | None:
     if leaf.ndim > 1:
-        raise ValueError(f"hyper-parameter {jax.tree_util.keystr(path)} has shape {leaf.shape}; give a scalar or one axis")
+        raise ValueError(
+            f"hyper-parameter {jax.tree_util.keystr(path)} has shape {leaf.shape}; give a scalar or one axis"
+        )
     return leaf.shape[0] if leaf.ndim else None

@@ -74,7 +74,8 @@ class Train:
         state after n does not depend on how they were divided into chunks."""
         hp, env = self._hp(hp), self._wrapped()
         loss_shapes = jax.eval_shape(
-            lambda s: iterate(self.agent, env, s, s.iteration, self._resolve(hp, s.iteration), EpisodeSums.zero()), state
+            lambda s: iterate(self.agent, env, s, s.iteration, self._resolve(hp, s.iteration), EpisodeSums.zero()),
+            state,
         ).losses
         sums = EpisodeSums.zero(), jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), loss_shapes)
 
@@ -104,7 +105,9 @@ class Train:
 
         # An on-policy iteration is long enough to draw its own random numbers ahead of its rollout; of the
         # short off-policy ones, a block shares them.
-        blocks, body = (iterations, run_one) if isinstance(self.agent.feed, OnPolicy) else (-(-iterations // BLOCK), run_block)
+        blocks, body = (
+            (iterations, run_one) if isinstance(self.agent.feed, OnPolicy) else (-(-iterations // BLOCK), run_block)
+        )
         state, (episodes, losses) = jax.lax.fori_loop(0, blocks, body, (state, sums))
         return state, summarize(episodes, losses, iterations, self._steps(state.iteration), state.agent)
 
@@ -165,10 +168,13 @@ def make_train(
 
     Raises:
         ValueError: if the agent was made for other spaces, or a number is out of range.
-        TypeError: if the environment is not a compiled one (see ``make_host_train``).
+        TypeError: if the environment is not a compiled one (see ``make_runner``).
     """
     if not isinstance(env, Environment):
-        raise TypeError(f"make_train needs a compiled Environment, got {type(env).__name__}; for an environment on the host use jaxrl.training.make_host_train")
+        raise TypeError(
+            f"make_train needs a compiled Environment, got {type(env).__name__}; "
+            "jaxrl.training.make_runner also takes an environment on the host"
+        )
     check_spec(agent, env.spec)
     require(total_steps > 0, "total_steps", total_steps, "must be positive")
     require(num_intervals > 0, "num_intervals", num_intervals, "must be positive")
@@ -186,7 +192,9 @@ def check_spec(agent: Algorithm, spec: Any) -> None:
     for field in ("observation_space", "action_space"):
         made_for, given = getattr(agent.spec, field), getattr(spec, field)
         if made_for != given:
-            raise ValueError(f"{agent.name} was made for the {field} {made_for}, but {spec.name} has {given}: make it with env.spec")
+            raise ValueError(
+                f"{agent.name} was made for the {field} {made_for}, but {spec.name} has {given}: make it with env.spec"
+            )
 
 
 def interval_lengths(num_iterations: int, num_intervals: int) -> list[int]:

@@ -15,7 +15,9 @@ DISCOUNT = 0.9
 
 
 def make_ppo(spec):
-    config = ppo.Config(num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), clip_value_loss=False)
+    config = ppo.Config(
+        num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), clip_value_loss=False
+    )
     hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
     return ppo.make(spec, config), hp, 16_000
 
@@ -61,7 +63,12 @@ def check(make, probe, tolerance):
 
 
 # What does not depend on a switch is shown by the plain variant.
-CASES = [(v, p) for v in VARIANTS for p in DISCRETE if v in ("ppo", "dqn") or p in ("two_steps", "reward_from_both", "truncation")]
+CASES = [
+    (v, p)
+    for v in VARIANTS
+    for p in DISCRETE
+    if v in ("ppo", "dqn") or p in ("two_steps", "reward_from_both", "truncation")
+]
 
 
 @pytest.mark.parametrize(("variant", "probe"), CASES)

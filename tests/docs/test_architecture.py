@@ -19,7 +19,9 @@ def table():
     """Floor and imports by room, as the page has them."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     rows = re.findall(r"^\| (\d) \| `?(\w+)`? \|[^|]*\|([^|]*)\|$", text, re.MULTILINE)
-    return {room: (int(floor), {name for name in re.split(r"[,\s]+", imports) if name}) for floor, room, imports in rows}
+    return {
+        room: (int(floor), {name for name in re.split(r"[,\s]+", imports) if name}) for floor, room, imports in rows
+    }
 
 
 def imports():

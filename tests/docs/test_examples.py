@@ -24,7 +24,7 @@ def test_the_custom_environment_keeps_the_contract():
     assert not jaxrl.envs.check(env).warnings
     state, observation = env.reset(jax.random.key(0))
     returns = 0.0
-    for steps in range(1, 7):
+    for steps in range(1, 7):  # noqa: B007
         state, timestep = env.step(state, jnp.asarray(1), jax.random.key(0))
         returns += float(timestep.reward)
         if timestep.terminated:

@@ -77,7 +77,9 @@ def test_an_algorithm_has_a_page_with_all_of_its_options(name, hooks):
 
 
 def test_the_reference_has_every_public_module():
-    listed = set(re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md")), re.MULTILINE))
+    listed = set(
+        re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md")), re.MULTILINE)
+    )
     package = ROOT / "jaxrl"
     modules = {".".join(("jaxrl", *p.relative_to(package).with_suffix("").parts)) for p in package.rglob("*.py")}
     modules = {m for m in modules if not m.rpartition(".")[2].startswith("_")}

@@ -52,8 +52,18 @@ def host(env):
 
 def small(name, spec):
     if name == "ppo":
-        return ppo.make(spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,)))
-    config = dqn.Config(hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16, num_envs=2, steps_per_update=2, updates_per_iteration=2)
+        return ppo.make(
+            spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,))
+        )
+    config = dqn.Config(
+        hidden_sizes=(8,),
+        batch_size=8,
+        buffer_size=64,
+        prefill=16,
+        num_envs=2,
+        steps_per_update=2,
+        updates_per_iteration=2,
+    )
     return dqn.make(spec, config)
 
 
@@ -89,7 +99,9 @@ class NextStep(CompiledVector):
         timestep = super().step(action).timestep
         # An environment in its dummy step does not move.
         self._state = jax.tree.map(
-            lambda old, new: np.where(dummy.reshape(-1, *[1] * (np.ndim(new) - 1)), old, new), before, jax.device_get(self._state)
+            lambda old, new: np.where(dummy.reshape(-1, *[1] * (np.ndim(new) - 1)), old, new),
+            before,
+            jax.device_get(self._state),
         )
         self._ended = (timestep.terminated | timestep.truncated) & ~dummy
         return HostStep(timestep._replace(reward=np.where(dummy, np.float32(1e6), timestep.reward)), ~dummy)

@@ -23,7 +23,9 @@ def env():
 
 def small(name):
     if name == "ppo":
-        return ppo.make(env().spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,)))
+        return ppo.make(
+            env().spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,))
+        )
     return dqn.make(env().spec, dqn.Config(hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16, num_envs=2))
 
 
@@ -68,7 +70,9 @@ def test_a_lane_of_a_vmapped_batch_is_the_single_run(name):
     alone = jax.tree.map(lambda x: x[0], single.advance(single.init(), 10)[0])
     # The same seed makes the same numbers; a batched matrix product may round the last bit otherwise.
     jax.tree.map(
-        lambda x, y: np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-4, atol=1e-5), lane.agent, alone.agent
+        lambda x, y: np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-4, atol=1e-5),
+        lane.agent,
+        alone.agent,
     )
     assert_same(lane.key, alone.key)
 
@@ -84,7 +88,9 @@ def test_another_learning_rate_is_the_same_program(name):
         return train.chunk(train.init(key, hp), hp, 2)[0].agent.params
 
     defaults = train.agent.hyperparameters
-    results = [run(jax.random.key(0), defaults.replace(learning_rate=lr, discount=g)) for lr, g in ((1e-3, 0.9), (1e-2, 0.99))]
+    results = [
+        run(jax.random.key(0), defaults.replace(learning_rate=lr, discount=g)) for lr, g in ((1e-3, 0.9), (1e-2, 0.99))
+    ]
     assert len(traces) == 1
     assert not jnp.allclose(*[jax.tree.leaves(r)[0] for r in results])
 
@@ -129,7 +135,9 @@ def test_an_iteration_costs_the_same_at_any_capacity():
 
 
 def test_steps_are_counted_exactly():
-    agent = dqn.make(env().spec, dqn.Config(hidden_sizes=(8,), num_envs=2, prefill=5, steps_per_update=3, buffer_size=64))
+    agent = dqn.make(
+        env().spec, dqn.Config(hidden_sizes=(8,), num_envs=2, prefill=5, steps_per_update=3, buffer_size=64)
+    )
     train = training.make_train(agent, env(), 101)
     assert train.prefill_steps == 6 and train.steps_per_iteration == 6
     assert train.num_iterations == 16 and train.steps_after(16) == 102
@@ -181,7 +189,7 @@ def test_errors_say_what_to_do():
         training.make_train(small("ppo"), env(), 0)
     with pytest.raises(ValueError, match="more than the prefill of 16 steps"):
         training.make_train(small("dqn"), env(), 10)
-    with pytest.raises(TypeError, match="make_host_train|compiled Environment"):
+    with pytest.raises(TypeError, match="compiled Environment.*make_runner"):
         training.make_train(small("ppo"), object(), 10)
 
 
@@ -189,3 +197,9 @@ def test_interval_lengths_are_even_and_complete():
     assert training.interval_lengths(10, 3) == [3, 4, 3]
     assert training.interval_lengths(2, 5) == [1, 1]
     assert sum(training.interval_lengths(977, 100)) == 977
+
+
+def test_sweep_can_be_part_of_another_program():
+    train = training.make_train(small("ppo"), env(), 64, num_intervals=1, eval_episodes=1)
+    best = jax.jit(lambda hp: jnp.max(training.sweep(train, seeds=2, hyperparameters=hp).evaluation.mean_return))
+    assert best(ppo.Hyperparameters(learning_rate=jnp.array([1e-4, 1e-2]))) > 5
