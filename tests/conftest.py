@@ -11,6 +11,8 @@ import jax
 import numpy as np
 import pytest
 
+import jaxrl  # noqa: F401  it sizes the thread pool, before anything uses JAX
+
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
 
 # Compilation is what tests spend their time on, and much of it goes into single operations: keep them all.

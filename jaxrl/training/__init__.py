@@ -1,6 +1,7 @@
 """The only loops: compiled and host training, evaluation, sweeps, devices."""
 
-from jaxrl.training.devices import available_cores, compiler_options, devices_for, over_lanes, use_cpu_devices
+from jaxrl.threads import available_cores
+from jaxrl.training.devices import compiler_options, devices_for, over_lanes, use_cpu_devices
 from jaxrl.training.evaluation import Evaluation, evaluate
 from jaxrl.training.host_train import HostRunner, HostTrainState
 from jaxrl.training.iterations import TrainState

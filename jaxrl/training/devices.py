@@ -15,6 +15,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jaxrl.threads import available_cores, set_pool_size
+
 AXIS = "seeds"
 
 
@@ -41,8 +43,7 @@ def use_cpu_devices(count: int | None = None) -> None:
     else:
         count = count or available_cores()
         jax.config.update("jax_num_cpu_devices", count)
-    if "PJRT_NPROC" not in os.environ:
-        os.environ.setdefault("NPROC", str(1 if count == 1 else count + 2))
+    set_pool_size(1 if count == 1 else count + 2)
 
 
 def compiler_options(platform: str | None = None) -> dict[str, Any]:
@@ -54,11 +55,6 @@ def compiler_options(platform: str | None = None) -> dict[str, Any]:
     if (platform or jax.default_backend()) != "cpu":
         return {}
     return {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def devices_for(num_lanes: int, devices: Sequence[jax.Device] | None = None) -> list[jax.Device]:
