@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxrl
+from jaxrl.experiment import settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -42,3 +43,11 @@ def test_the_custom_environment_is_about_twenty_lines():
 
 def test_the_custom_algorithm_is_about_a_hundred_lines():
     assert len((EXAMPLES / "reinforce.py").read_text().splitlines()) <= 115
+
+
+def test_the_custom_algorithm_can_be_given_a_name(monkeypatch):
+    monkeypatch.setitem(jaxrl.algorithms.ALGORITHMS, "reinforce", load("reinforce"))
+    changes = {"hp": {"learning_rate": "1e-3"}, "config": {"num_envs": "2"}}
+    made = settings.make_settings("reinforce", "CartPole-v1", 100, **changes)
+    agent, _, hp = settings.build(made)
+    assert agent.name == "reinforce" and agent.config.num_envs == 2 and hp.learning_rate == 1e-3

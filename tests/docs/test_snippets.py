@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from jaxrl import algorithms
+from jaxrl.envs import registry
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
@@ -34,24 +37,15 @@ def blocks(page):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(blocks(p))], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
-    from jaxrl.algorithms import ALGORITHMS
-    from jaxrl.envs import registry
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "examples")
     # What a page registers is forgotten again.
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    for name in list(ALGORITHMS):
-        monkeypatch.setitem(ALGORITHMS, name, ALGORITHMS[name])
-    before = set(ALGORITHMS)
+    monkeypatch.setattr(algorithms, "ALGORITHMS", dict(algorithms.ALGORITHMS))
     namespace = {"__name__": "__main__"}
-    try:
-        for line, code in blocks(page):
-            padded = "\n" * line + code
-            exec(compile(padded, str(page), "exec"), namespace)
-    finally:
-        for name in set(ALGORITHMS) - before:
-            del ALGORITHMS[name]
+    for line, code in blocks(page):
+        # Line numbers in a traceback are those of the page.
+        exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
 def test_included_files_are_there():
