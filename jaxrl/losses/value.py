@@ -20,18 +20,22 @@ def huber(error: Array, delta: Array | float = 1.0) -> Array:
 
 
 def select(values: Array, action: Array) -> Array:
-    """``values[b, action[b]]``: the values ``[B, A]`` of the actions ``[B]``, as ``[B]``."""
-    chex.assert_rank([values, action], [2, 1])
+    """``values[b, action[b]]``: of values ``[B, A, ...]`` those of the actions ``[B]``, as ``[B, ...]``."""
+    chex.assert_rank(action, 1)
     chex.assert_equal_shape_prefix([values, action], 1)
-    return jnp.take_along_axis(values, action[:, None].astype(jnp.int32), axis=-1)[:, 0]
+    index = action.astype(jnp.int32).reshape(-1, *(1,) * (values.ndim - 1))
+    return jnp.take_along_axis(values, index, axis=1)[:, 0]
 
 
 def one_step_target(reward: Array, terminated: Array, next_value: Array, discount: Array | float) -> Array:
     """``r + gamma (1 - terminated) V(s')``, all ``[B]``; a truncated step bootstraps like any other.
 
+    ``discount`` is gamma, or ``[B]`` gamma^k where a target spans k steps.
+
     Source: Sutton & Barto 2018, section 6.1; Pardo et al. 2018 (arXiv 1712.00378) for truncation.
     """
     chex.assert_equal_shape([reward, terminated, next_value])
+    chex.assert_is_broadcastable(jnp.shape(discount), reward.shape)
     return reward + discount * jnp.where(terminated, 0.0, next_value)
 
 
@@ -49,7 +53,7 @@ def q_learning_target(
         reward: ``[B]``.
         terminated: ``[B]`` booleans.
         next_q: ``[B, A]`` values of the successors by the target network.
-        discount: gamma.
+        discount: gamma, or ``[B]`` gamma^k where a target spans k steps.
         next_q_selector: ``[B, A]`` values ``Q'`` that choose the action: the online network's for double
             Q-learning; None chooses with ``next_q`` itself.
 
@@ -64,6 +68,80 @@ def q_learning_target(
         chex.assert_equal_shape([next_q, next_q_selector])
         next_value = select(next_q, jnp.argmax(next_q_selector, axis=-1))
     return one_step_target(reward, terminated, next_value, discount)
+
+
+def soft_value(q: Array, temperature: Array | float) -> Array:
+    """``sum_a pi(a) (Q(a) - tau log pi(a)) = tau log sum_a exp(Q(a) / tau)`` with ``pi = softmax(Q / tau)``.
+
+    The expectation and the log-sum-exp are equal; this is the latter, which is exact at any scale of ``Q``.
+
+    Args:
+        q: ``[..., A]`` action values.
+        temperature: tau, above 0; the value tends to ``max_a Q(a)`` as it tends to 0.
+
+    Returns:
+        ``[...]``.
+
+    Source: Haarnoja et al. 2017 (arXiv 1702.08165), theorem 1.
+    """
+    highest = jnp.max(q, axis=-1, keepdims=True)
+    return highest[..., 0] + temperature * jax.nn.logsumexp((q - highest) / temperature, axis=-1)
+
+
+def scaled_log_policy(q: Array, temperature: Array | float) -> Array:
+    """``tau log softmax(Q / tau) = Q - soft_value(Q)``: ``[..., A]``, in units of ``Q`` and never positive.
+
+    The highest value is taken off before dividing, so that a small temperature costs no precision.
+
+    Args:
+        q: ``[..., A]`` action values.
+        temperature: tau, above 0.
+
+    Source: Vieillard et al. 2020 (arXiv 2007.14430), appendix B.
+    """
+    advantage = q - jnp.max(q, axis=-1, keepdims=True)
+    return advantage - soft_value(advantage, temperature)[..., None]
+
+
+def munchausen_target(
+    reward: Array,
+    terminated: Array,
+    q: Array,
+    action: Array,
+    next_q: Array,
+    discount: Array | float,
+    *,
+    alpha: Array | float,
+    temperature: Array | float,
+    clip: Array | float = -1.0,
+) -> Array:
+    """The target of Munchausen-DQN: the soft one, and the log-policy of the action taken as a bonus.
+
+    ``r + alpha [tau log pi(a|s)]_{l0}^0 + gamma (1 - terminated) sum_a' pi(a'|s') (Q(s', a') - tau log pi(a'|s'))``
+    with ``pi = softmax(Q / tau)``. Without the bonus, at ``alpha = 0``, it is that of soft DQN. Both values
+    are the target network's. Over n steps only the first, whose action is at hand, earns the bonus.
+
+    Args:
+        reward: ``[B]``; with n steps, their discounted sum.
+        terminated: ``[B]`` booleans.
+        q: ``[B, A]`` values of the observations acted on.
+        action: ``[B]`` actions taken.
+        next_q: ``[B, A]`` values of the successors.
+        discount: gamma, or ``[B]`` gamma^k where a target spans k steps.
+        alpha: weight of the bonus; 0.9 in the paper.
+        temperature: tau, above 0; 0.03 in the paper.
+        clip: l0, the least that ``tau log pi`` counts, in units of ``Q``.
+
+    Returns:
+        ``[B]`` targets.
+
+    Source: Vieillard et al. 2020 (arXiv 2007.14430), equations 1 and 2, and its clipping by l0.
+    """
+    chex.assert_equal_shape([q, next_q])
+    log_policy = select(scaled_log_policy(q, temperature), action)
+    chex.assert_equal_shape([reward, log_policy])
+    bonus = alpha * jnp.clip(log_policy, clip, 0.0)
+    return one_step_target(reward + bonus, terminated, soft_value(next_q, temperature), discount)
 
 
 def clipped_value_loss(value: Array, old_value: Array, target: Array, clip: Array | float) -> Array:
