@@ -34,9 +34,10 @@ class Packing:
 
     Args:
         example: a pytree of arrays or shapes: one item, without a batch axis.
+        largest: bytes above which a field keeps an array of its own; None packs all that can be.
     """
 
-    def __init__(self, example: PyTree):
+    def __init__(self, example: PyTree, largest: int | None = LARGEST_PACKED_FIELD):
         leaves, self.treedef = jax.tree_util.tree_flatten_with_path(example)
         self.names = [jax.tree_util.keystr(path) for path, _ in leaves]
         self.fields: list[Field] = []
@@ -44,7 +45,7 @@ class Packing:
         for _, leaf in leaves:
             shape, dtype = tuple(jnp.shape(leaf)), jax.dtypes.canonicalize_dtype(leaf.dtype)
             size = math.prod(shape) * dtype.itemsize
-            if size > LARGEST_PACKED_FIELD or dtype.itemsize > 4:
+            if (largest is not None and size > largest) or dtype.itemsize > 4:
                 self.fields.append(Field(shape, dtype, -1, 0))
                 continue
             words = -(-size // 4)

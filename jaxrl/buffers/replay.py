@@ -1,136 +1,159 @@
-"""Uniform replay: a ring of transitions on the device, written in place."""
+"""Replay: where transitions are kept, which of them are drawn, and how many steps each spans."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.buffers.packing import Packing
+from jaxrl.buffers import sum_tree
+from jaxrl.buffers.buffer import Buffer
+from jaxrl.buffers.frames import frames_storage
+from jaxrl.buffers.ring import following_places, holds, sample_places
+from jaxrl.buffers.storage import Storage, rows_storage
+from jaxrl.losses.returns import n_step_return
 from jaxrl.types import Array, Key, PyTree, Sample
 from jaxrl.validation import require
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Buffer:
-    """A replay buffer: a frozen record of pure functions.
-
-    Attributes:
-        init: ``init() -> state``: zeros, ``nbytes`` of them.
-        add: ``add(state, transitions, valid=None) -> state``: one transition ``[B, ...]`` of each of the
-            ``B`` environments; where the mask ``valid`` ``[B]`` is false nothing is stored. One buffer is
-            always given a mask or never.
-        sample: ``sample(state, key, batch_size, hp) -> Sample``.
-        set_priorities: ``set_priorities(state, indices, priorities, hp) -> state``; does nothing for
-            uniform replay.
-        size: ``size(state)``: the number of transitions held.
-        capacity: the number that it can hold.
-        nbytes: the memory that it will take.
-    """
-
-    init: Callable[[], Any]
-    add: Callable[..., Any]
-    sample: Callable[[Any, Key, int, Any], Sample]
-    set_priorities: Callable[[Any, Array, Array, Any], Any]
-    size: Callable[[Any], Array]
-    capacity: int
-    nbytes: int
-
-
-class ReplayState(NamedTuple):
-    """Rows are time-major: row ``t * num_envs + b`` is step ``t`` of environment ``b``."""
-
-    rows: Array
-    apart: list[Array]
-    position: Array
-    """``[num_envs]`` next step to write in each environment's ring."""
-    filled: Array
-    """``[num_envs]`` steps held of each environment."""
-
-
-def uniform_replay(example: PyTree, capacity: int, num_envs: int = 1) -> Buffer:
+def uniform_replay(
+    example: PyTree, capacity: int, num_envs: int = 1, *, n_step: int = 1, frame_stack: int = 0
+) -> Buffer:
     """A ring of the last ``capacity`` transitions, sampled uniformly with replacement.
 
     Adding and sampling cost the same at any capacity: each is a slice or a gather in place. Each
     environment has a ring of its own, ``capacity / num_envs`` long.
 
     Args:
-        example: one transition, without a batch axis: arrays or shapes. Dtypes are kept.
-        capacity: transitions to hold; rounded up to a multiple of ``num_envs``.
-        num_envs: transitions added at a time.
+        example: one item, without a batch axis: arrays or shapes. Dtypes are kept. Any pytree will do, but for
+            ``n_step`` and ``frame_stack`` it must be a ``Transition``.
+        capacity: items to hold; rounded up to a multiple of ``num_envs``.
+        num_envs: items added at a time.
+        n_step: most steps that a sampled transition spans: its reward is ``sum_i gamma^i r_i``, its end and its
+            ``next_observation`` are those of the last step taken. It spans fewer where the episode ends, and where
+            the newest transition is reached. ``hp.discount`` must be given to ``sample``.
+        frame_stack: for stacked images ``[H, W, C]`` the number of frames of an observation, each of which is then
+            stored once (see ``frames_storage``); 0 stores observations as they are.
 
     Raises:
-        ValueError: if capacity or num_envs is out of range.
+        ValueError: if a number is out of range, or the observation is not such a stack.
     """
-    require(num_envs > 0, "num_envs", num_envs, "must be positive")
-    require(0 < capacity < 2**31, "capacity", capacity, "must be positive and below 2^31")
-    steps = -(-capacity // num_envs)
-    packing = Packing(example)
+    storage = _storage(example, capacity, num_envs, n_step, frame_stack)
 
-    def init() -> ReplayState:
-        return ReplayState(
-            jnp.zeros((steps * num_envs, packing.row_words), jnp.uint32),
-            [jnp.zeros((steps * num_envs, *s.shape), s.dtype) for s in packing.apart_shapes()],
-            jnp.zeros((num_envs,), jnp.int32),
-            jnp.zeros((num_envs,), jnp.int32),
-        )
+    def sample(state: Any, key: Key, batch_size: int, hp: Any = None) -> Sample:
+        places = sample_places(state.ring, storage.steps, key, batch_size, may_evict=storage.may_evict)
+        return _read(storage, state, places, jnp.ones((batch_size,)), n_step, hp)
 
-    def add(state: ReplayState, transitions: PyTree, valid: Array | None = None) -> ReplayState:
-        rows, apart = packing.pack(transitions)
-        if valid is None:
-            # All rings stand at the same step: one contiguous slice.
-            start = state.position[0] * num_envs
-            write = lambda array, new: jax.lax.dynamic_update_slice_in_dim(array, new, start, axis=0)
-            advance = 1
-        else:
-            # What is not valid is sent beyond the end, and dropped there.
-            places = jnp.where(valid, state.position, steps) * num_envs + jnp.arange(num_envs)
-            write = lambda array, new: array.at[places].set(new, mode="drop", unique_indices=True)
-            advance = valid.astype(jnp.int32)
-        return ReplayState(
-            write(state.rows, rows),
-            [write(old, new) for old, new in zip(state.apart, apart, strict=True)],
-            (state.position + advance) % steps,
-            jnp.minimum(state.filled + advance, steps),
-        )
+    return Buffer(
+        init=storage.init,
+        add=lambda state, transitions, valid=None: storage.add(state, transitions, valid).state,
+        sample=sample,
+        set_priorities=lambda state, indices, priorities, hp=None: state,
+        size=lambda state: jnp.sum(state.ring.filled),
+        capacity=storage.steps * num_envs,
+        nbytes=storage.nbytes,
+    )
 
-    def sample(state: ReplayState, key: Key, batch_size: int, hp: Any = None) -> Sample:
-        del hp
-        # Number the items held, one environment's after another's. A ring of n steps has them at 0 .. n - 1.
-        end = jnp.cumsum(state.filled)
-        indices = _uniform_below(key, batch_size, end[-1])
-        if num_envs > 1:
-            env = jnp.searchsorted(end, indices, side="right", method="compare_all")
-            indices = (indices - (end - state.filled)[env]) * num_envs + env
-        take = lambda array: jnp.take(array, indices, axis=0, mode="clip")
-        transitions = packing.unpack(take(state.rows), [take(array) for array in state.apart])
-        return Sample(transitions, indices, jnp.ones((batch_size,)))
 
+class PrioritizedState(NamedTuple):
+    storage: Any
+    tree: sum_tree.SumTree
+    """Of each priority to the power alpha; zero where nothing is held."""
+    largest: Array
+    """The largest value ever set in the tree: that of new transitions."""
+
+
+def prioritized_replay(
+    example: PyTree,
+    capacity: int,
+    num_envs: int = 1,
+    *,
+    n_step: int = 1,
+    frame_stack: int = 0,
+    priority_epsilon: float = 1e-6,
+) -> Buffer:
+    """A ring of the last ``capacity`` transitions, sampled in proportion to their priorities.
+
+    Transition ``i`` of priority ``p_i`` is drawn with probability ``P(i) = p_i^alpha / sum_k p_k^alpha``, stratified
+    (one draw from each of ``batch_size`` equal shares of the sum), with the weight ``(N P(i))^-beta`` divided by the
+    largest weight of the batch. New transitions have the largest priority that was ever set (1 at first), so that
+    each is likely to be seen. The exponents are the leaves ``hp.priority_exponent`` (alpha) and
+    ``hp.importance_exponent`` (beta); alpha is applied when a priority is set.
+
+    In a scan, set the priorities of one iteration at the beginning of the next, before adding and sampling: then
+    the tree is written in place. An iteration that samples first and then sets has XLA copy it.
+
+    Args:
+        example: as in ``uniform_replay``, and so are ``capacity``, ``num_envs``, ``n_step`` and ``frame_stack``.
+        priority_epsilon: the smallest priority, so that no transition is lost for ever.
+
+    Raises:
+        ValueError: if a number is out of range, or the observation is not such a stack.
+
+    Source: Schaul et al. 2016 (arXiv 1511.05952), algorithm 1 and section 3.4.
+    """
+    require(priority_epsilon > 0, "priority_epsilon", priority_epsilon, "must be positive")
+    storage = _storage(example, capacity, num_envs, n_step, frame_stack)
+    places = storage.steps * num_envs
+
+    def init() -> PrioritizedState:
+        return PrioritizedState(storage.init(), sum_tree.init(places), jnp.ones(()))
+
+    def add(state: PrioritizedState, transitions: PyTree, valid: Array | None = None) -> PrioritizedState:
+        added = storage.add(state.storage, transitions, valid)
+        changed = jnp.where(added.written < places, added.written, sum_tree.LARGEST)
+        values = jnp.broadcast_to(state.largest, (num_envs,))
+        if added.evicted is not None:
+            changed = jnp.concatenate([added.evicted, changed])
+            values = jnp.concatenate([jnp.zeros(added.evicted.shape), values])
+        return PrioritizedState(added.state, sum_tree.set(state.tree, changed, values), state.largest)
+
+    def sample(state: PrioritizedState, key: Key, batch_size: int, hp: Any) -> Sample:
+        indices = sum_tree.stratified(state.tree, jax.random.uniform(key, (batch_size,)))
+        probability = sum_tree.get(state.tree, indices) / sum_tree.total(state.tree)
+        weights = (size(state) * probability) ** -hp.importance_exponent
+        return _read(storage, state.storage, indices, weights / jnp.max(weights), n_step, hp)
+
+    def set_priorities(state: PrioritizedState, indices: Array, priorities: Array, hp: Any) -> PrioritizedState:
+        values = jnp.maximum(priorities, priority_epsilon) ** hp.priority_exponent
+        held = holds(state.storage.ring, storage.steps, indices)
+        tree = sum_tree.set(state.tree, jnp.where(held, indices, sum_tree.LARGEST), values)
+        largest = jnp.maximum(state.largest, jnp.max(jnp.where(held, values, 0.0)))
+        return PrioritizedState(state.storage, tree, largest)
+
+    size = lambda state: jnp.sum(state.storage.ring.filled)
     return Buffer(
         init=init,
         add=add,
         sample=sample,
-        set_priorities=lambda state, indices, priorities, hp=None: state,
-        size=lambda state: jnp.sum(state.filled),
-        capacity=steps * num_envs,
-        nbytes=steps * num_envs * packing.item_bytes,
+        set_priorities=set_priorities,
+        size=size,
+        capacity=places,
+        nbytes=storage.nbytes + sum(4 * level.size for level in jax.eval_shape(init).tree.levels) + 4,
+        prioritized=True,
     )
 
 
-def _uniform_below(key: Key, batch_size: int, bound: Array) -> Array:
-    """``[B]`` integers in ``[0, bound)``: 32 random bits scaled by their high product, so that the bits
-    depend on the key alone (and can be drawn ahead of the loop) while the bound grows."""
-    bits = jax.random.bits(key, (batch_size,), jnp.uint32)
-    return _multiply_high(bits, jnp.maximum(bound, 1).astype(jnp.uint32)).astype(jnp.int32)
+def _storage(example: PyTree, capacity: int, num_envs: int, n_step: int, frame_stack: int) -> Storage:
+    require(num_envs > 0, "num_envs", num_envs, "must be positive")
+    require(0 < capacity < 2**30, "capacity", capacity, "must be positive and below 2^30")
+    steps = -(-capacity // num_envs)
+    require(0 < n_step <= steps, "n_step", n_step, f"must be positive and at most the {steps} steps held")
+    require(frame_stack >= 0, "frame_stack", frame_stack, "must not be negative; 0 stores observations as they are")
+    if frame_stack:
+        return frames_storage(example, steps, num_envs, frame_stack)
+    return rows_storage(example, steps, num_envs)
 
 
-def _multiply_high(a: Array, b: Array) -> Array:
-    """The upper 32 bits of the 64-bit product of two uint32."""
-    a_low, a_high = a & 0xFFFF, a >> 16
-    b_low, b_high = b & 0xFFFF, b >> 16
-    middle = a_high * b_low + ((a_low * b_low) >> 16)
-    middle_low = (middle & 0xFFFF) + a_low * b_high
-    return a_high * b_high + (middle >> 16) + (middle_low >> 16)
+def _read(storage: Storage, state: Any, places: Array, weights: Array, n_step: int, hp: Any) -> Sample:
+    """The transitions at ``places`` ``[B]``, each with the steps that follow it added up."""
+    if n_step == 1:
+        return Sample(storage.read(state, places, None), places, weights, jnp.ones_like(places))
+    window, held = following_places(state.ring, storage.steps, places, n_step)
+    reward, terminated, truncated = storage.ends(state, window)
+    n = n_step_return(reward, terminated, truncated, hp.discount, held)
+    at_last = lambda x: jnp.take_along_axis(x, n.last[:, None], axis=1)[:, 0]
+    transitions = storage.read(state, places, at_last(window))
+    transitions = transitions._replace(reward=n.reward, terminated=n.terminated, truncated=at_last(truncated))
+    return Sample(transitions, places, weights, n.last + 1)

@@ -1,0 +1,108 @@
+"""A sum-tree on the device: drawing items in proportion to their values in logarithmic time.
+
+A parent is always computed anew as the sum of its children, never changed by a difference: totals do not
+drift, an item of value zero is never drawn, and an index that occurs twice in a batch does no harm.
+Usable alone, under ``jit``, ``vmap`` and in a scan, where it is written in place if an iteration writes before
+it reads (``set`` and then ``find``; the other order makes XLA copy it).
+
+Source: Schaul et al. 2016 (arXiv 1511.05952), appendix B.2.1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.buffers.ring import write_at
+from jaxrl.types import Array
+from jaxrl.validation import require
+
+FAN_OUT = 16
+"""Children of a node: they fill one cache line, and a million items need five levels."""
+LARGEST = 2**30
+"""Also the index that means no item."""
+
+
+class SumTree(NamedTuple):
+    """Levels from the root's children to the items; the children of node ``i`` lie together, at ``FAN_OUT * i``."""
+
+    levels: tuple[Array, ...]
+
+
+def init(capacity: int) -> SumTree:
+    """A tree of ``capacity`` items of value zero.
+
+    Raises:
+        ValueError: if the capacity is out of range.
+    """
+    require(0 < capacity <= LARGEST, "capacity", capacity, "must be positive and at most 2^30")
+    widths = []
+    nodes = capacity
+    while nodes > 1 or not widths:
+        parents = -(-nodes // FAN_OUT)
+        widths.append(parents * FAN_OUT)
+        nodes = parents
+    return SumTree(tuple(jnp.zeros((width,)) for width in reversed(widths)))
+
+
+def total(tree: SumTree) -> Array:
+    """The sum of all values."""
+    return jnp.sum(tree.levels[0])
+
+
+def get(tree: SumTree, indices: Array) -> Array:
+    """The values ``[B]`` of the items ``[B]``."""
+    return jnp.take(tree.levels[-1], indices, mode="clip")
+
+
+def set(tree: SumTree, indices: Array, values: Array) -> SumTree:
+    """Give the items ``[B]`` the values ``[B]``, which must not be negative.
+
+    An index that is negative or beyond the items (``LARGEST`` always is) is passed over; the items are the capacity
+    rounded up to a multiple of ``FAN_OUT``. Of an index that occurs twice one value remains, on the CPU the last.
+    """
+    levels = list(tree.levels)
+    # No total is negative; but so nothing is written before an earlier call has read all that it needs, and XLA has
+    # no reason to keep a copy for it.
+    node = indices + (total(tree) < 0)
+    node = jnp.where((indices >= 0) & (indices < levels[-1].shape[0]), node, LARGEST)
+    for depth in reversed(range(len(levels))):
+        levels[depth] = write_at(levels[depth], node, values.astype(jnp.float32))
+        node = jnp.where(node < LARGEST, node // FAN_OUT, LARGEST)
+        if depth > 0:
+            values = jnp.sum(_children(levels[depth], node), axis=1)
+    return SumTree(tuple(levels))
+
+
+def find(tree: SumTree, mass: Array) -> Array:
+    """The items ``[B]`` in whose share of the total the ``mass`` ``[B]`` falls, in ``[0, total)``.
+
+    Item ``i`` is found for a mass from the sum of the values before it up to that sum plus its own. A mass
+    beyond the end, as rounding may make it, finds an item near the end, but never one of value zero (unless
+    all are).
+    """
+    node = jnp.zeros(mass.shape, jnp.int32)
+    child = jnp.arange(FAN_OUT)
+    precedes = (child[:, None] < child).astype(jnp.float32)
+    for level in tree.levels:
+        values = _children(level, node)
+        before = jnp.dot(values, precedes, precision=jax.lax.Precision.HIGHEST)
+        # The last child that begins at or below the mass and is not empty.
+        possible = (before <= mass[:, None]) & (values > 0)
+        mass = mass - jnp.max(jnp.where(possible, before, 0.0), axis=1)
+        node = node * FAN_OUT + jnp.max(jnp.where(possible, child, 0), axis=1)
+    return node
+
+
+def stratified(tree: SumTree, uniforms: Array) -> Array:
+    """One item ``[B]`` from each of ``B`` equal shares of the total, at the place that ``uniforms`` ``[B]`` in
+    ``[0, 1)`` give within the share: proportional sampling with less variance."""
+    batch_size = uniforms.shape[0]
+    return find(tree, (jnp.arange(batch_size) + uniforms) / batch_size * total(tree))
+
+
+def _children(level: Array, node: Array) -> Array:
+    """``[B, FAN_OUT]`` values of the children of nodes."""
+    return jnp.take(level.reshape(-1, FAN_OUT), node, axis=0, mode="clip")
