@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.networks.torsos import Initializer
+from jaxrl.networks.noisy import Noise, NoisyDense
+from jaxrl.networks.torsos import ACTIVATIONS, Initializer
 
 Array = jax.Array
 
@@ -22,20 +25,68 @@ class ValueHead(nn.Module):
 
 
 class QHead(nn.Module):
-    """Action values ``[..., num_actions]``, plain or dueling.
+    """Action values ``[B, num_actions]``, or ``outputs`` numbers for each action ``[B, num_actions, outputs]``.
 
-    Dueling: ``Q(s, a) = V(s) + A(s, a) - mean_a A(s, a)``, the mean taken over the actions.
+    Dueling: ``Q(s, a) = V(s) + A(s, a) - mean_a A(s, a)``, the mean taken over the actions; with several outputs, for
+    each of them.
 
-    Source: Wang et al. 2016 (arXiv 1511.06581), equation 9.
+    Attributes:
+        num_actions: A.
+        dueling: whether value and advantage have separate streams.
+        outputs: atoms or quantiles of each action; 1 for plain values, without a trailing axis.
+        hidden_sizes: widths of the head's own dense layers, each stream's if it is dueling.
+        activation: of those layers.
+        noise: ``none``, or ``factorised`` or ``independent`` noise on all layers of the head.
+        sigma: initial deviation of factorised noise.
+
+    Source: Wang et al. 2016 (arXiv 1511.06581), equation 9; Hessel et al. 2018 (arXiv 1710.02298), section 3.
     """
 
     num_actions: int
     dueling: bool = False
+    outputs: int = 1
+    hidden_sizes: Sequence[int] = ()
+    activation: str = "relu"
+    noise: str = "none"
+    sigma: float = 0.5
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        advantage = nn.Dense(self.num_actions, name="advantage" if self.dueling else "q")(x)
+    def __call__(self, x: Array, noise: Noise | None = None) -> Array:
+        layers = 0
+
+        def dense(features: int, name: str, x: Array) -> Array:
+            nonlocal layers
+            if self.noise == "none":
+                return nn.Dense(features, name=name)(x)
+            layers += 1
+            independent = self.noise == "independent"
+            return NoisyDense(features, layers, independent, self.sigma, name=name)(x, noise)
+
+        def stream(width: int, name: str) -> Array:
+            y = x
+            for i, size in enumerate(self.hidden_sizes):
+                y = ACTIVATIONS[self.activation](dense(size, f"{name}_{i}", y))
+            y = dense(width * self.outputs, name, y)
+            return y if self.outputs == 1 else y.reshape(*y.shape[:-1], width, self.outputs)
+
         if not self.dueling:
-            return advantage
-        value = nn.Dense(1, name="value")(x)
-        return value + advantage - jnp.mean(advantage, axis=-1, keepdims=True)
+            return stream(self.num_actions, "q")
+        advantage, value = stream(self.num_actions, "advantage"), stream(1, "value")
+        action_axis = -1 if self.outputs == 1 else -2
+        return value + advantage - jnp.mean(advantage, axis=action_axis, keepdims=True)
+
+
+class QuantileEmbedding(nn.Module):
+    """Features of a state at sampled quantiles: ``x * relu(W cos(pi i tau) + b)``, ``i = 0 .. num_cosines - 1``.
+
+    Features ``[B, n]`` and quantiles ``[B, N]`` give ``[B, N, n]``.
+
+    Source: Dabney et al. 2018 (arXiv 1806.06923), equation 4.
+    """
+
+    num_cosines: int = 64
+
+    @nn.compact
+    def __call__(self, x: Array, taus: Array) -> Array:
+        cosines = jnp.cos(jnp.pi * jnp.arange(self.num_cosines) * taus[..., None])
+        return x[:, None, :] * jax.nn.relu(nn.Dense(x.shape[-1])(cosines))

@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl import spaces as jax_spaces
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -32,14 +36,140 @@ class MLP(nn.Module):
         hidden_sizes: width of each layer; none makes the identity.
         activation: a key of ``ACTIVATIONS``.
         kernel_init: initialiser of the kernels; biases start at zero.
+        layer_norm: whether to normalise before each activation.
     """
 
     hidden_sizes: Sequence[int]
     activation: str = "tanh"
     kernel_init: Initializer = nn.initializers.lecun_normal()
+    layer_norm: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for size in self.hidden_sizes:
-            x = ACTIVATIONS[self.activation](nn.Dense(size, kernel_init=self.kernel_init)(x))
+            x = nn.Dense(size, kernel_init=self.kernel_init)(x)
+            x = ACTIVATIONS[self.activation](nn.LayerNorm()(x) if self.layer_norm else x)
         return x
+
+
+class NatureCNN(nn.Module):
+    """Three convolutions for images ``[..., 84, 84, C]``: 32 of 8 x 8 (stride 4), 64 of 4 x 4 (2), 64 of 3 x 3.
+
+    Source: Mnih et al. 2015, Methods.
+    """
+
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for features, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+            x = _convolution(self, features, size, stride)(x)
+            x = jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
+        return _flat(x)
+
+
+class MinAtarCNN(nn.Module):
+    """One convolution of 16 filters of 3 x 3 for images ``[..., 10, 10, C]``.
+
+    Source: Young & Tian 2019 (arXiv 1903.03176), section 3.
+    """
+
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = _convolution(self, 16, 3, 1)(x)
+        return _flat(jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x))
+
+
+class ImpalaResNet(nn.Module):
+    """Three sections of a convolution, a maximum pool and two residual blocks, 16, 32 and 32 channels wide.
+
+    Source: Espeholt et al. 2018 (arXiv 1802.01561), figure 3 (right).
+    """
+
+    channels: Sequence[int] = (16, 32, 32)
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        norm = lambda x: nn.LayerNorm()(x) if self.layer_norm else x
+        convolution = lambda features: nn.Conv(features, (3, 3), kernel_init=self.kernel_init)
+        for features in self.channels:
+            x = nn.max_pool(convolution(features)(x), (3, 3), strides=(2, 2), padding="SAME")
+            for _ in range(2):
+                y = convolution(features)(jax.nn.relu(norm(x)))
+                x = x + convolution(features)(jax.nn.relu(norm(y)))
+        return _flat(jax.nn.relu(x))
+
+
+IMAGES: dict[str, Callable[..., nn.Module]] = {
+    "nature_cnn": NatureCNN,
+    "minatar_cnn": MinAtarCNN,
+    "impala_resnet": ImpalaResNet,
+}
+TORSOS = ("auto", "mlp", *IMAGES)
+"""What ``torso_kind`` understands."""
+
+
+def torso_kind(space: spaces.Space, kind: str = "auto") -> str:
+    """The kind of torso for observations of a space.
+
+    ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers for
+    all that is not one array ``[H, W, C]``.
+
+    Raises:
+        ValueError: if a convolution is asked for, but the observations are not images.
+    """
+    shape = space.shape if isinstance(space, spaces.Box) else None
+    image = shape is not None and len(shape) == 3
+    if kind == "auto":
+        return "mlp" if not image else "nature_cnn" if min(shape[:2]) >= 36 else "minatar_cnn"
+    if kind in IMAGES and not image:
+        raise ValueError(f"torso={kind!r}: needs observations that are images [H, W, C], got {space}; use 'mlp'")
+    return kind
+
+
+def torso_input(space: spaces.Space, observation: jax.Array, kind: str) -> Array:
+    """What a torso of a kind (of ``torso_kind``) is given: floats ``[..., n]``, or images ``[..., H, W, C]``.
+
+    Unsigned bytes are divided by 255.
+    """
+    if kind == "mlp":
+        return jax_spaces.flatten(space, observation)
+    return observation.astype(jnp.float32) * (1 / 255 if space.dtype == np.uint8 else 1.0)
+
+
+class Torso(nn.Module):
+    """Convolutions for images (or none), then dense layers: to features ``[..., n]``.
+
+    Attributes:
+        kind: of ``torso_kind``.
+        hidden_sizes: widths of the dense layers.
+        activation: of the dense layers.
+        kernel_init: of all kernels.
+        layer_norm: whether to normalise before each activation.
+    """
+
+    kind: str
+    hidden_sizes: Sequence[int]
+    activation: str = "relu"
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        if self.kind in IMAGES:
+            x = IMAGES[self.kind](kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
+        return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm)(x)
+
+
+def _convolution(torso: nn.Module, features: int, size: int, stride: int) -> nn.Conv:
+    return nn.Conv(features, (size, size), (stride, stride), padding="VALID", kernel_init=torso.kernel_init)
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(*x.shape[:-3], -1)
