@@ -20,3 +20,9 @@ def permutation(key: jax.Array, n: int) -> jax.Array:
     width = max(1, (n - 1).bit_length())
     words = (jax.random.bits(key, (n,), jnp.uint32) >> width << width) | jnp.arange(n, dtype=jnp.uint32)
     return (jax.lax.sort(words, is_stable=False) & ((1 << width) - 1)).astype(jnp.int32)
+
+
+def minibatch_indices(key: jax.Array, size: int, num_epochs: int, num_minibatches: int) -> jax.Array:
+    """``[num_epochs * num_minibatches, size / num_minibatches]`` indices: every epoch in an order of its own."""
+    orders = jax.vmap(lambda key: permutation(key, size))(jax.random.split(key, num_epochs))
+    return orders.reshape(num_epochs * num_minibatches, -1)

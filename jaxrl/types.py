@@ -71,6 +71,8 @@ class Sample(NamedTuple):
     """``[B]`` places in the buffer, for setting priorities."""
     weights: Array
     """``[B]`` importance-sampling weights; ones for uniform replay."""
+    steps: Array
+    """``[B]`` steps of the environment that each transition spans: bootstrap with ``discount ** steps``."""
 
 
 class Info(NamedTuple):
@@ -90,6 +92,8 @@ class Spec:
     observation_space: spaces.Space
     action_space: spaces.Space
     max_episode_steps: int | None = None
+    frame_stack: int = 0
+    """How many frames, the newest last, make up the last axis of an image observation; 0 if they are not a stack."""
 
 
 @dataclasses.dataclass(frozen=True)

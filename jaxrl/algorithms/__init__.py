@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from jaxrl.algorithms import dqn, ppo
+from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, pqn, qr_dqn, rainbow
 from jaxrl.validation import did_you_mean
 
-ALGORITHMS: dict[str, ModuleType] = {"dqn": dqn, "ppo": ppo}
+ALGORITHMS: dict[str, ModuleType] = {
+    "dqn": dqn,
+    "c51": c51,
+    "qr_dqn": qr_dqn,
+    "iqn": iqn,
+    "rainbow": rainbow,
+    "munchausen_dqn": munchausen_dqn,
+    "pqn": pqn,
+    "ppo": ppo,
+}
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
 
@@ -24,4 +33,4 @@ def get(name: str) -> ModuleType:
     return ALGORITHMS[name]
 
 
-__all__ = ["ALGORITHMS", "dqn", "get", "ppo"]
+__all__ = ["ALGORITHMS", "c51", "dqn", "get", "iqn", "munchausen_dqn", "ppo", "pqn", "qr_dqn", "rainbow"]

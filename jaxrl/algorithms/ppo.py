@@ -25,7 +25,7 @@ from jaxrl.networks.heads import ValueHead
 from jaxrl.networks.policies import policy_head
 from jaxrl.networks.torsos import ACTIVATIONS, MLP
 from jaxrl.optimizers import apply_gradients
-from jaxrl.random import permutation
+from jaxrl.random import minibatch_indices
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
@@ -45,11 +45,13 @@ class Config:
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, of actor and critic alike."""
     activation: str = "tanh"
+    """Of the dense layers."""
     normalize_advantage: bool = True
     """Whether to give each minibatch's advantages mean 0 and deviation 1."""
     clip_value_loss: bool = True
     """Whether the value too stays within ``clip`` of its old prediction."""
     adam_epsilon: float = 1e-5
+    """Added to Adam's denominator."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
@@ -68,13 +70,17 @@ class Hyperparameters:
     """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
 
     learning_rate: Any = 2.5e-4
+    """Adam's step size."""
     discount: Any = 0.99
     """gamma"""
     gae_lambda: Any = 0.95
+    """lambda: how much of an advantage comes from later steps."""
     clip: Any = 0.2
     """How far the probability ratio may move before its gradient stops."""
     entropy_coefficient: Any = 0.01
+    """Weight of the policy's entropy, which is rewarded."""
     value_coefficient: Any = 0.5
+    """Weight of the value's loss."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
 
@@ -200,10 +206,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             )  # fmt: skip
             return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
 
-        # [num_epochs * num_minibatches, minibatch size]: every epoch in an order of its own
-        orders = jax.vmap(lambda key: permutation(key, size))(jax.random.split(key, config.num_epochs))
-        orders = orders.reshape(config.num_epochs * config.num_minibatches, -1)
-        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), orders)
+        indices = minibatch_indices(key, size, config.num_epochs, config.num_minibatches)
+        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), indices)
         return State(unravel(vector), opt_state), Info(jax.tree.map(jnp.mean, metrics))
 
     return Algorithm(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import dqn, ppo
+from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, qr_dqn, rainbow
 from jaxrl.envs import probes
 from jaxrl.schedules import linear
 
@@ -22,21 +22,36 @@ def make_ppo(spec):
     return ppo.make(spec, config), hp, 16_000
 
 
-def make_dqn(spec, **switches):
-    config = dqn.Config(
+def make_member(module, spec, hp=None, **switches):
+    """One of the value-based family."""
+    config = module.Config(
         num_envs=4, hidden_sizes=(16,), batch_size=64, buffer_size=2048, prefill=256, steps_per_update=4,
-        updates_per_iteration=4, target_update_period=20, **switches,
+        updates_per_iteration=4, target_update_period=20, adam_epsilon=1e-8, **switches,
     )  # fmt: skip
-    hp = dqn.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, epsilon=0.5, tau=0.1)
-    return dqn.make(spec, config), hp, 12_000
+    hyperparameters = module.Hyperparameters(
+        learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, epsilon=0.5, tau=0.1, **(hp or {})
+    )
+    return module.make(spec, config), hyperparameters, 12_000
 
 
 VARIANTS = {
     "ppo": make_ppo,
-    "dqn": functools.partial(make_dqn, double_q=False),
-    "dqn-double-dueling": functools.partial(make_dqn, dueling=True, loss="mse"),
-    "dqn-polyak": functools.partial(make_dqn, target_update="polyak"),
+    "dqn": functools.partial(make_member, dqn, double_q=False),
+    "dqn-double-dueling": functools.partial(make_member, dqn, dueling=True, loss="mse"),
+    "dqn-polyak": functools.partial(make_member, dqn, target_update="polyak"),
+    "dqn-noisy": functools.partial(make_member, dqn, noise="factorised", head_sizes=(16,)),
+    "dqn-independent-noise": functools.partial(make_member, dqn, noise="independent"),
+    "dqn-prioritized-3-step": functools.partial(make_member, dqn, prioritized=True, n_step=3),
+    "c51": functools.partial(make_member, c51, v_min=-2.0, v_max=12.0),
+    "c51-prioritized": functools.partial(make_member, c51, v_min=-2.0, v_max=12.0, prioritized=True),
+    "qr_dqn": functools.partial(make_member, qr_dqn, num_quantiles=21),
+    "qr_dqn-prioritized-3-step": functools.partial(make_member, qr_dqn, num_quantiles=21, prioritized=True, n_step=3),
+    "iqn": functools.partial(make_member, iqn, online_samples=8, target_samples=8, policy_samples=8, num_cosines=16),
+    "rainbow": functools.partial(make_member, rainbow, v_min=-2.0, v_max=12.0),
+    "rainbow-of-means": functools.partial(make_member, rainbow, distributional=False),
+    "munchausen_dqn": functools.partial(make_member, munchausen_dqn, hp={"entropy_temperature": 0.003}),
 }
+THOROUGH = ("ppo", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
 DISCRETE = {
     "constant_reward": probes.constant_reward,
     "reward_from_observation": probes.reward_from_observation,
@@ -67,7 +82,7 @@ CASES = [
     (v, p)
     for v in VARIANTS
     for p in DISCRETE
-    if v in ("ppo", "dqn") or p in ("two_steps", "reward_from_both", "truncation")
+    if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
 ]
 
 

@@ -1,0 +1,162 @@
+"""PQN: Q-learning without a replay buffer or a target network, made stable by layer normalisation.
+
+Many environments are stepped side by side; Q(lambda) targets of their rollout are regressed upon for some epochs.
+
+Source: Gallici et al. 2024, "Simplifying deep temporal difference learning" (arXiv 2407.04811), algorithm 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+
+from jaxrl.algorithms.q_learning import setting
+from jaxrl.exploration.discrete import epsilon_greedy, greedy
+from jaxrl.losses.policy_gradient import masked_mean
+from jaxrl.losses.returns import lambda_returns
+from jaxrl.losses.value import select
+from jaxrl.networks.heads import QHead
+from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Torso
+from jaxrl.optimizers import apply_gradients
+from jaxrl.random import minibatch_indices
+from jaxrl.schedules import linear
+from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
+from jaxrl.validation import require, require_choice, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What changes the program's shape."""
+
+    num_envs: int = 32
+    """Environments stepped side by side."""
+    rollout_length: int = 64
+    """Steps of each environment between two updates."""
+    num_epochs: int = 4
+    """Passes over each rollout."""
+    num_minibatches: int = 16
+    """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
+    torso: str = "auto"
+    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    """Widths of the dense layers, after the convolutions of a torso that has some."""
+    activation: str = "relu"
+    """Of the dense layers."""
+    layer_norm: bool = True
+    """Whether to normalise before each activation; the algorithm rests on it."""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
+        require_choice(self, "torso", TORSOS)
+        require_choice(self, "activation", ACTIVATIONS)
+        batch = self.num_envs * self.rollout_length
+        require(
+            batch % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
+            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {batch}",
+        )  # fmt: skip
+
+
+@struct.dataclass
+class Hyperparameters:
+    """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
+
+    learning_rate: Any = 1e-4
+    """Step size of rectified Adam."""
+    discount: Any = 0.99
+    """gamma"""
+    q_lambda: Any = 0.95
+    """lambda: how much of the target comes from later steps."""
+    epsilon: Any = dataclasses.field(default_factory=lambda: linear(1.0, 0.05, fraction=0.2))
+    """Probability of a uniformly random action."""
+    max_grad_norm: Any = 10.0
+    """Bound of the gradient's global norm."""
+
+
+class State(NamedTuple):
+    params: PyTree
+    opt_state: optax.OptState
+    """Of the parameters as one vector."""
+
+
+class _Network(nn.Module):
+    num_actions: int
+    config: Config
+    kind: str
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        c = self.config
+        kernel_init = nn.initializers.he_normal()
+        x = Torso(self.kind, c.hidden_sizes, c.activation, kernel_init, layer_norm=c.layer_norm)(x)
+        return QHead(self.num_actions)(x)
+
+
+def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+    """Build PQN for an environment with a ``Discrete`` action space.
+
+    Raises:
+        ValueError: for another action space.
+    """
+    s = setting("pqn", spec, config)
+    network = _Network(s.num_actions, config, s.kind)
+    optimizer = optax.scale_by_radam()
+    q_values = lambda params, observation: network.apply(params, s.inputs(observation))
+
+    def init(key: Key, hp: Hyperparameters) -> State:
+        del hp
+        params = network.init(key, s.example)
+        return State(params, optimizer.init(ravel_pytree(params)[0]))
+
+    def act(policy, observation, carry, key, hp, explore=True):
+        q = q_values(policy, observation)
+        return (epsilon_greedy(key, q, hp.epsilon) if explore else greedy(q)), carry, {}
+
+    def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
+        t = batch.transitions
+        # The true successors, also where an episode was cut off.
+        next_value = jnp.max(q_values(state.params, t.next_observation), axis=-1)
+        target = lambda_returns(t.reward, next_value, t.terminated, t.truncated, hp.discount, hp.q_lambda)
+        size = config.num_envs * config.rollout_length
+        data = (t.observation, t.action, target, batch.valid)
+        data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), data)
+        vector, unravel = ravel_pytree(state.params)
+
+        def loss(vector, minibatch):
+            observation, action, target, valid = minibatch
+            chosen = select(q_values(unravel(vector), observation), action)
+            value = masked_mean(0.5 * (chosen - target) ** 2, valid)
+            return value, {"loss": value, "q_value": masked_mean(chosen, valid)}
+
+        def gradient_step(carry, indices):
+            vector, opt_state = carry
+            minibatch = jax.tree.map(lambda x: x[indices], data)
+            gradients, metrics = jax.grad(loss, has_aux=True)(vector, minibatch)
+            vector, opt_state, grad_norm = apply_gradients(
+                optimizer, vector, opt_state, gradients,
+                learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            )  # fmt: skip
+            return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
+
+        indices = minibatch_indices(key, size, config.num_epochs, config.num_minibatches)
+        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), indices)
+        return State(unravel(vector), opt_state), Info(jax.tree.map(jnp.mean, metrics))
+
+    return Algorithm(
+        name="pqn",
+        spec=spec,
+        config=config,
+        hyperparameters=Hyperparameters(),
+        feed=OnPolicy(config.num_envs, config.rollout_length),
+        init=init,
+        policy=lambda state: state.params,
+        act=act,
+        update=update,
+        value=lambda state, observation: jnp.max(q_values(state.params, observation), axis=-1),
+    )

@@ -1,0 +1,298 @@
+"""What the value-based family shares: one update for many losses, and acting by exploring with action values.
+
+A member is a network, ``q_values`` (what it believes) and a ``loss`` (how it learns). Double Q-learning,
+dueling streams, noisy layers, several steps and priorities are switches of all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from gymnasium import spaces
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.buffers.replay import prioritized_replay, uniform_replay
+from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
+from jaxrl.networks.heads import QHead
+from jaxrl.networks.noisy import NOISE, Noise
+from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Torso, torso_input, torso_kind
+from jaxrl.optimizers import apply_gradients
+from jaxrl.schedules import linear
+from jaxrl.types import Algorithm, Array, Info, Key, OffPolicy, PyTree, Sample, Spec, Transition
+from jaxrl.validation import require, require_choice, require_positive
+
+EXPLORATION = ("epsilon_greedy", "epsilon_ladder", "boltzmann")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What changes the program's shape, in every member of the family."""
+
+    num_envs: int = 1
+    """Environments stepped side by side."""
+    torso: str = "auto"
+    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Widths of the dense layers, after the convolutions of a torso that has some."""
+    head_sizes: tuple[int, ...] = ()
+    """Widths of the head's own dense layers: each stream's if it is dueling, noisy if there is noise."""
+    activation: str = "relu"
+    """Of the dense layers."""
+    layer_norm: bool = False
+    """Whether to normalise before each activation of the torso."""
+    double_q: bool = True
+    """Whether the online network chooses the action that the target network values."""
+    dueling: bool = False
+    """Whether the network has separate streams for value and advantage."""
+    noise: str = "none"
+    """Noisy layers in the head: ``none``, ``factorised`` or ``independent``."""
+    noise_sigma: float = 0.5
+    """Initial deviation of factorised noise."""
+    exploration: str = "epsilon_greedy"
+    """``epsilon_greedy``; ``epsilon_ladder``: environment i of N explores with epsilon^(1 + 7 i / (N - 1)); or
+    ``boltzmann``: with probabilities softmax(Q / temperature)."""
+    target_update: str = "hard"
+    """``hard``: copy every ``target_update_period`` updates; ``polyak``: move by ``tau`` at each."""
+    target_update_period: int = 100
+    """Updates between two copies."""
+    buffer_size: int = 100_000
+    """Transitions that the replay buffer holds."""
+    batch_size: int = 64
+    """Transitions of an update."""
+    prefill: int = 1_000
+    """Transitions collected by a random policy before the first update."""
+    n_step: int = 1
+    """Steps whose rewards are added up before bootstrapping."""
+    prioritized: bool = False
+    """Whether to sample in proportion to the last errors instead of uniformly."""
+    frame_stack: int | None = None
+    """Frames of an image observation, each stored once; 0 stores whole observations; by default what the
+    environment says."""
+    steps_per_update: int = 1
+    """Steps of each environment between two rounds of updates."""
+    updates_per_iteration: int = 1
+    """Updates in each round."""
+    adam_epsilon: float = 1e-8
+    """Added to Adam's denominator."""
+
+    def __post_init__(self) -> None:
+        require_positive(
+            self, "num_envs", "target_update_period", "buffer_size", "batch_size",
+            "prefill", "n_step", "steps_per_update", "updates_per_iteration",
+        )  # fmt: skip
+        require_choice(self, "torso", TORSOS)
+        require_choice(self, "activation", ACTIVATIONS)
+        require_choice(self, "noise", NOISE)
+        require_choice(self, "exploration", EXPLORATION)
+        require_choice(self, "target_update", ("hard", "polyak"))
+        require(
+            self.prefill <= self.buffer_size, "prefill", self.prefill, f"must fit in buffer_size={self.buffer_size}"
+        )
+
+
+@struct.dataclass
+class Hyperparameters:
+    """What an experimenter tunes, in every member of the family: leaves, each a scalar or a ``Schedule``."""
+
+    learning_rate: Any = 1e-3
+    """Adam's step size."""
+    discount: Any = 0.99
+    """gamma"""
+    epsilon: Any = dataclasses.field(default_factory=lambda: linear(1.0, 0.05, fraction=0.1))
+    """Probability of a uniformly random action."""
+    temperature: Any = 1.0
+    """Of Boltzmann exploration."""
+    tau: Any = 0.005
+    """How far a polyak target moves towards the online network at each update."""
+    max_grad_norm: Any = 10.0
+    """Bound of the gradient's global norm."""
+    priority_exponent: Any = 0.6
+    """alpha: how much priorities matter; 0 is uniform."""
+    importance_exponent: Any = dataclasses.field(default_factory=lambda: linear(0.4, 1.0, fraction=1.0))
+    """beta: how much of the bias that priorities bring is corrected."""
+    q_regularization: Any = 0.0
+    """Coefficient of the mean square of the learned action values."""
+    weight_decay: Any = 0.0
+    """Coefficient of the parameters that is added to their gradient."""
+
+
+class State(NamedTuple):
+    params: PyTree
+    target_params: PyTree
+    opt_state: optax.OptState
+    updates: Array
+    """Updates since the last hard copy."""
+
+
+class Loss(NamedTuple):
+    """What a member's loss returns: ``[B]`` each."""
+
+    per_sample: Array
+    priorities: Array
+    """How wrong each transition was: its priority, before the exponent."""
+    metrics: dict[str, Array]
+    """Means of these are logged; ``q_value`` is that of the action taken."""
+
+
+LossFunction = Callable[[PyTree, PyTree, Sample, Key, Any], Loss]
+"""``loss(params, target_params, batch, key, hp)``."""
+QValues = Callable[[PyTree, PyTree, "Key | None"], Array]
+"""``q_values(params, observation, key) -> [B, A]``: with a key, as exploring sees them (noise, sampled quantiles); with
+None, as evaluation does."""
+
+
+class QNetwork(nn.Module):
+    """Inputs ``[B, ...]`` to action values ``[B, A]``, or ``[B, A, outputs]``."""
+
+    num_actions: int
+    config: Config
+    kind: str
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, x: Array, noise: Noise | None = None) -> Array:
+        c = self.config
+        x = Torso(self.kind, c.hidden_sizes, c.activation, layer_norm=c.layer_norm)(x)
+        return make_head(self.num_actions, c, self.outputs)(x, noise)
+
+
+def make_head(num_actions: int, config: Config, outputs: int = 1) -> QHead:
+    """The head that a configuration asks for."""
+    return QHead(
+        num_actions, config.dueling, outputs, config.head_sizes, config.activation, config.noise, config.noise_sigma
+    )
+
+
+class Setting(NamedTuple):
+    """What a member's network needs to know of the environment."""
+
+    num_actions: int
+    kind: str
+    """Of the torso."""
+    inputs: Callable[[PyTree], Array]
+    """Observations ``[B, ...]`` to what the network is given."""
+    example: Array
+    """One input, with a batch axis."""
+
+
+def setting(name: str, spec: Spec, config: Config) -> Setting:
+    """Look at an environment's spaces.
+
+    Raises:
+        ValueError: if the action space is not ``Discrete``, or the torso does not suit the observations.
+    """
+    space = spec.action_space
+    if not isinstance(space, spaces.Discrete):
+        raise ValueError(f"{name} needs a Discrete action space, got {space} of {spec.name}; ppo takes a Box too")
+    kind = torso_kind(spec.observation_space, config.torso)
+    inputs = lambda observation: torso_input(spec.observation_space, observation, kind)
+    return Setting(int(space.n), kind, inputs, inputs(jax_spaces.zeros(spec.observation_space, (1,))))
+
+
+def noise_of(config: Config, key: Key | None, per_row: bool = False) -> Noise | None:
+    """The noise of one call of a network, or None where there is none."""
+    return None if config.noise == "none" or key is None else Noise(key, per_row)
+
+
+def make_q_learning(
+    name: str,
+    spec: Spec,
+    config: Config,
+    hyperparameters: Hyperparameters,
+    init_params: Callable[[Key], PyTree],
+    q_values: QValues,
+    loss: LossFunction,
+    draws: bool = False,
+) -> Algorithm[State]:
+    """Build a member of the family.
+
+    Args:
+        name: its name.
+        spec: the environment's spaces.
+        config: static configuration.
+        hyperparameters: defaults.
+        init_params: ``init_params(key) -> params``.
+        q_values: see ``QValues``.
+        loss: see ``LossFunction``.
+        draws: whether ``q_values`` and ``loss`` make use of their keys.
+    """
+    optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
+
+    def init(key: Key, hp: Hyperparameters) -> State:
+        del hp
+        params = init_params(key)
+        # A copy, so that both can be donated.
+        return State(params, jax.tree.map(jnp.copy, params), optimizer.init(params), jnp.zeros((), jnp.int32))
+
+    def act(policy, observation, carry, key, hp, explore=True):
+        if not explore:
+            return greedy(q_values(policy, observation, None)), carry, {}
+        q = q_values(policy, observation, jax.random.fold_in(key, 1) if draws else None)
+        match config.exploration:
+            case "epsilon_greedy":
+                action = epsilon_greedy(key, q, hp.epsilon)
+            case "epsilon_ladder":
+                action = epsilon_greedy(key, q, epsilon_ladder(q.shape[0], hp.epsilon))
+            case "boltzmann":
+                action = boltzmann(key, q, hp.temperature)
+        return action, carry, {}
+
+    def update(state: State, batch: Sample, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
+        def objective(params):
+            out = loss(params, state.target_params, batch, key, hp)
+            regularization = hp.q_regularization * jnp.mean(out.metrics["q_value"] ** 2)
+            return jnp.mean(batch.weights * out.per_sample) + regularization, out
+
+        (value, out), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+        params, opt_state, grad_norm = apply_gradients(
+            optimizer, state.params, state.opt_state, gradients,
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, weight_decay=hp.weight_decay,
+        )  # fmt: skip
+        updates = state.updates + 1
+        if config.target_update == "hard":
+            due = updates >= config.target_update_period
+            target_params = jax.tree.map(lambda new, old: jnp.where(due, new, old), params, state.target_params)
+            updates = jnp.where(due, 0, updates)
+        else:
+            target_params = optax.incremental_update(params, state.target_params, hp.tau)
+        metrics = {"loss": value, **jax.tree.map(jnp.mean, out.metrics), "grad_norm": grad_norm}
+        return State(params, target_params, opt_state, updates), Info(metrics, out.priorities)
+
+    return Algorithm(
+        name=name,
+        spec=spec,
+        config=config,
+        hyperparameters=hyperparameters,
+        feed=OffPolicy(
+            num_envs=config.num_envs,
+            batch_size=config.batch_size,
+            prefill=config.prefill,
+            buffer=make_buffer(spec, config),
+            steps_per_update=config.steps_per_update,
+            updates_per_iteration=config.updates_per_iteration,
+        ),
+        init=init,
+        policy=lambda state: state.params,
+        act=act,
+        update=update,
+        value=lambda state, observation: jnp.max(q_values(state.params, observation, None), axis=-1),
+    )
+
+
+def make_buffer(spec: Spec, config: Config) -> Any:
+    """The replay buffer that a configuration asks for."""
+    observation = jax_spaces.shapes(spec.observation_space)
+    scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)
+    example = Transition(
+        observation, scalar(jnp.int32), scalar(jnp.float32), scalar(jnp.bool_), scalar(jnp.bool_), observation
+    )
+    replay = prioritized_replay if config.prioritized else uniform_replay
+    frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
+    return replay(example, config.buffer_size, config.num_envs, n_step=config.n_step, frame_stack=frame_stack)
