@@ -22,6 +22,7 @@ from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.folder import say
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.training import Evaluation, Metrics, Runner, interval_lengths
+from jaxrl.training.memory import in_units, replay_bytes
 from jaxrl.types import Algorithm, PyTree
 
 FINAL_EPISODES = 32
@@ -131,7 +132,7 @@ def train(
     _require_wandb(wandb)
     directory = folder.create(out or folder.default_directory(settings))
     run_settings.save(settings, directory)
-    say(_introduction(settings, preset))
+    say(_introduction(settings, built, preset))
     opened = folder.Opened(directory, settings, built, runner, None, 0, {})
     return _run(opened, _Clock(started), wandb, progress)
 
@@ -355,12 +356,14 @@ def _mean(values: Any) -> float:
     return float(known.mean()) if known.size else math.nan
 
 
-def _introduction(settings: RunSettings, asked: str | None) -> str:
+def _introduction(settings: RunSettings, built: run_settings.Built, asked: str | None) -> str:
     seeds = f"seed {settings.seed}" if settings.num_seeds == 1 else f"seeds {settings.seeds[0]} to {settings.seeds[-1]}"
     preset = "the algorithm's defaults"
     if settings.preset is not None:
         preset = f"preset {settings.preset}" + (", tuned for it" if asked is None else "")
-    return f"{settings.algorithm} on {settings.env}, {settings.total_steps:,} steps, {seeds}; {preset}"
+    text = f"{settings.algorithm} on {settings.env}, {settings.total_steps:,} steps, {seeds}; {preset}"
+    nbytes = replay_bytes(built.agent, settings.num_seeds)
+    return f"{text}; replay takes {in_units(nbytes)}" if nbytes else text
 
 
 def _loggers(directory: Path, settings: RunSettings, wandb: str | None) -> Any:

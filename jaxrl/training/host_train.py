@@ -20,7 +20,7 @@ from jaxrl.schedules import resolve
 from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
 from jaxrl.training.devices import over_lanes
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
-from jaxrl.training.iterations import learn, prefill_steps
+from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, set_pending
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
 from jaxrl.training.train import check_spec
@@ -49,6 +49,8 @@ class HostRunner:
         hp: hyper-parameters; by default the algorithm's.
         eval_episodes: episodes of an evaluation, for each seed.
         reward_transform: what to learn from instead of the raw reward (a function of arrays).
+        overlap: off-policy, learn while the simulators step: an update then has not yet seen the transitions of its own
+            iteration. Without it the results are those that the compiled driver would get.
     """
 
     is_host = True
@@ -63,12 +65,13 @@ class HostRunner:
         *,
         eval_episodes: int = 32,
         reward_transform: Callable[..., Any] | None = None,
+        overlap: bool = True,
     ):
         check_spec(agent, env.spec)
         require(total_steps > 0, "total_steps", total_steps, "must be positive")
         self.agent, self.env, self.total_steps = agent, env, total_steps
         self.seeds = [int(s) for s in seeds]
-        self.num_seeds, self.eval_episodes = len(self.seeds), eval_episodes
+        self.num_seeds, self.eval_episodes, self.overlap = len(self.seeds), eval_episodes, overlap
         self.steps_per_iteration = agent.feed.steps_per_iteration
         self.prefill_steps = prefill_steps(agent) * agent.feed.num_envs
         self.num_iterations = max(0, -(-(total_steps - self.prefill_steps) // self.steps_per_iteration))
@@ -90,7 +93,7 @@ class HostRunner:
         state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
         self._start()
         for t in range(prefill_steps(self.agent)):
-            action = self._run("random", state.key, jnp.int32(t))
+            action = self._run("random", state.key, np.int32(t))
             observation = self._observation
             step = self._step(np.asarray(action))
             state = state._replace(buffer=self._run("add", state.buffer, *self._transition(observation, action, step)))
@@ -109,7 +112,7 @@ class HostRunner:
             state, metrics = one(state, episodes)
             losses = metrics if losses is None else self._run("sum", losses, metrics)
         stacked = EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*(e.sums() for e in episodes), strict=True)))
-        report = self._run("summarize", stacked, losses or {}, jnp.int32(iterations), state.iteration, state.agent)
+        report = self._run("summarize", stacked, losses or {}, np.int32(iterations), state.iteration, state.agent)
         return state, jax.device_get(report)
 
     def evaluate(
@@ -117,7 +120,8 @@ class HostRunner:
     ) -> Evaluation:
         """Play whole episodes with each seed's current policy, in environments of their own."""
         n = num_episodes or self.eval_episodes
-        vectors = [self.env.make_vector(n) for _ in self.seeds]
+        make_vector = self.env.make_eval_vector or self.env.make_vector
+        vectors = [make_vector(n) for _ in self.seeds]
         done_before = self.iterations_done(state)
         observation = _stack(
             [v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)]
@@ -129,7 +133,7 @@ class HostRunner:
         policy = self._run("policy", state.agent)
         for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
             action, carry = self._run(
-                (name, n), policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+                (name, n), policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
             action = np.asarray(action)
             steps = [v.step(a) for v, a in zip(vectors, action, strict=True)]
@@ -171,7 +175,7 @@ class HostRunner:
         for t in range(self.agent.feed.rollout_length):
             observation = self._observation
             action, carry, extras = self._run(
-                "act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+                "act", policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
             action, extras = jax.device_get((action, extras))
             step = self._step(action)
@@ -187,22 +191,26 @@ class HostRunner:
 
     def _off_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
         policy = self._run("policy", state.agent)
-        carry, buffer = state.carry, state.buffer
-        last = self.agent.feed.steps_per_update - 1
-        for t in range(last + 1):
+        carry, agent, buffer = state.carry, state.agent, state.buffer
+        learned = None
+        for t in range(self.agent.feed.steps_per_update):
             observation = self._observation
             action, carry, _ = self._run(
-                "act", policy, observation, carry, state.key, state.iteration, jnp.int32(t), self.hp
+                "act", policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            step = self._step(np.asarray(action))
+            action = np.asarray(action)
+            self._send(action)
+            if self.overlap and t == 0:
+                learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
+                buffer = learned[1]
+            step = self._receive()
             carry = self._after(carry, step)
             self._count(episodes, step)
-            record = self._transition(observation, action, step)
-            if t < last:
-                buffer = self._run("add", buffer, *record)
-        agent, buffer, losses, iteration = self._run(
-            "learn", state.agent, buffer, *record, state.key, state.iteration, self.hp
-        )
+            buffer = self._run("add", buffer, *self._transition(observation, action, step))
+        if learned is None:
+            learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
+            buffer = learned[1]
+        agent, _, losses, iteration = learned
         return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
 
     # The simulators.
@@ -214,7 +222,15 @@ class HostRunner:
         self._observation = _stack([v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)])
 
     def _step(self, action: np.ndarray) -> HostStep:
-        steps = [vector.step(a) for vector, a in zip(self._vectors, action, strict=True)]
+        self._send(action)
+        return self._receive()
+
+    def _send(self, action: np.ndarray) -> None:
+        for vector, a in zip(self._vectors, action, strict=True):
+            vector.send(a)
+
+    def _receive(self) -> HostStep:
+        steps = [vector.receive() for vector in self._vectors]
         step = _stack(steps) if steps[0].valid is not None else HostStep(_stack([s.timestep for s in steps]), None)
         self._observation = step.timestep.observation
         return step
@@ -234,7 +250,7 @@ class HostRunner:
 
     def _count(self, episodes: list[_HostEpisodes], step: HostStep) -> None:
         t = step.timestep
-        ended = t.terminated | t.truncated
+        ended = t.info.get("episode_ended", t.terminated | t.truncated)
         if step.valid is not None:
             ended = ended & step.valid
         if ended.any():
@@ -260,8 +276,11 @@ class _Programs:
     def get(self, name: Any) -> Callable[..., Any]:
         base, donate = (name[0] if isinstance(name, tuple) else name), ()
         function, axes = getattr(self, f"_{base}")()
-        if base in ("add", "learn", "update"):
-            donate = (0,) if base != "learn" else (0, 1)
+        if base in ("add", "update"):
+            donate = (0,)
+        elif base == "learn":
+            # The policy that still acts while it runs may be a part of the agent's state.
+            donate = (1,) if self.run.overlap and self.agent.feed.steps_per_update > 1 else (0, 1)
         if not axes:
             return jax.jit(function)
         lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 else over_lanes(function, 1, axes)
@@ -327,13 +346,15 @@ class _Programs:
         return self.agent.feed.buffer.add, (0, 0, 0)
 
     def _learn(self):
-        def learn_(agent_state, buffer, transition, valid, key, iteration, hp):
-            buffer = self.agent.feed.buffer.add(buffer, transition, valid)
-            key = key_for(key, Purpose.UPDATE, iteration)
-            agent_state, buffer, metrics = learn(self.agent, agent_state, buffer, key, self._hp(hp, iteration))
-            return agent_state, buffer, metrics, iteration.add(1)
+        feed = self.agent.feed
 
-        return learn_, (0, 0, 0, 0, 0, 0, None)
+        def learn_(agent_state, buffer, key, iteration, hp):
+            key, hp = key_for(key, Purpose.UPDATE, iteration), self._hp(hp, iteration)
+            replay = Replay(buffer, nothing_pending(feed))
+            agent_state, replay, metrics = learn(self.agent, agent_state, replay, key, hp)
+            return agent_state, set_pending(feed, replay, hp).buffer, metrics, iteration.add(1)
+
+        return learn_, (0, 0, 0, 0, None)
 
     def _reset_carry(self):
         return lambda carry, done: reset_carry(self.agent, carry, done), (0, 0)

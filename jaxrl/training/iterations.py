@@ -16,6 +16,17 @@ from jaxrl.training.staged_scan import staged_scan
 from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout
 
 
+class Replay(NamedTuple):
+    """A replay buffer, and what is still to be written to it."""
+
+    buffer: PyTree
+    pending: PyTree
+    """The last batch's indices and priorities, ``[batch_size]`` each; ``()`` for a buffer without priorities.
+
+    They are set when the next iteration begins: a loop that writes to a sum-tree before it reads from it leaves the
+    tree in place, and one that reads first copies it."""
+
+
 class TrainState(NamedTuple):
     """The whole of a training run: vmap it, shard it, donate it, save it, compare it."""
 
@@ -24,7 +35,7 @@ class TrainState(NamedTuple):
     actors: Actors
     """Environments, what they show, and the recurrent state."""
     buffer: PyTree
-    """The replay buffer; ``()`` on-policy."""
+    """The ``Replay``; ``()`` on-policy."""
     key: Key
     """The run's key. It never changes: every key is folded from it."""
     iteration: Counter
@@ -48,6 +59,7 @@ def init_state(agent: Algorithm, env: Environment, key: Key, hp: Any) -> TrainSt
     buffer = ()
     if isinstance(agent.feed, OffPolicy):
         actors, buffer = prefill(agent, env, actors, agent.feed.buffer.init(), key_for(key, Purpose.PREFILL))
+        buffer = Replay(buffer, nothing_pending(agent.feed))
     return TrainState(agent_state, actors, buffer, key, Counter.zero())
 
 
@@ -104,30 +116,51 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
         actors, transition, _, timestep = step_actors(agent, env, actors, key, choose)
         return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep)), None
 
-    carry = (state.actors, state.buffer, episodes)
+    # Before new transitions take the places of those that the priorities are of.
+    replay = set_pending(feed, state.buffer, hp)
+    carry = (state.actors, replay.buffer, episodes)
     carry = _repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
     actors, buffer, episodes = carry
 
-    agent_state, buffer, losses = learn(agent, state.agent, buffer, update_key, hp)
-    return Outcome(agent_state, actors, buffer, episodes, losses)
+    agent_state, replay, losses = learn(agent, state.agent, Replay(buffer, replay.pending), update_key, hp)
+    return Outcome(agent_state, actors, replay, episodes, losses)
 
 
-def learn(agent: Algorithm, agent_state: PyTree, buffer: PyTree, key: Key, hp: Any) -> tuple[PyTree, PyTree, dict]:
-    """``updates_per_iteration`` updates from sampled batches; returns the mean of their metrics."""
+def learn(agent: Algorithm, agent_state: PyTree, replay: Replay, key: Key, hp: Any) -> tuple[PyTree, Replay, dict]:
+    """``updates_per_iteration`` updates from sampled batches; returns the mean of their metrics.
+
+    The last batch's priorities are left pending.
+    """
     feed: OffPolicy = agent.feed
+    several = feed.updates_per_iteration > 1
 
     def one_update(carry, key):
-        agent_state, buffer = carry
+        agent_state, replay = carry
+        if several:
+            replay = set_pending(feed, replay, hp)
         sample_key, update_key = jax.random.split(key)
-        batch = feed.buffer.sample(buffer, sample_key, feed.batch_size, hp)
+        batch = feed.buffer.sample(replay.buffer, sample_key, feed.batch_size, hp)
         agent_state, info = agent.update(agent_state, batch, update_key, hp)
-        if info.priorities is not None:
-            buffer = feed.buffer.set_priorities(buffer, batch.indices, info.priorities, hp)
-        return (agent_state, buffer), info.metrics
+        pending = (batch.indices, info.priorities) if feed.buffer.prioritized else ()
+        return (agent_state, Replay(replay.buffer, pending)), info.metrics
 
     keys = step_keys(key, feed.updates_per_iteration)
-    (agent_state, buffer), metrics = _repeat(one_update, (agent_state, buffer), keys)
-    return agent_state, buffer, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+    (agent_state, replay), metrics = _repeat(one_update, (agent_state, replay), keys)
+    return agent_state, replay, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+
+
+def nothing_pending(feed: OffPolicy) -> PyTree:
+    """What is pending before the first update: indices of nothing."""
+    if not feed.buffer.prioritized:
+        return ()
+    return jnp.full((feed.batch_size,), -1, jnp.int32), jnp.zeros((feed.batch_size,))
+
+
+def set_pending(feed: OffPolicy, replay: Replay, hp: Any) -> Replay:
+    """Set the priorities that are pending."""
+    if not feed.buffer.prioritized:
+        return replay
+    return Replay(feed.buffer.set_priorities(replay.buffer, *replay.pending, hp), nothing_pending(feed))
 
 
 def step_keys(key: Key, n: int) -> Key:

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.environment import Environment
-from jaxrl.training.devices import compiler_options, over_lanes
+from jaxrl.training.devices import compiler_options, devices_for, over_lanes
 from jaxrl.training.evaluation import Evaluation
 from jaxrl.training.host_train import HostRunner
+from jaxrl.training.memory import require_memory
 from jaxrl.training.metrics import Metrics
 from jaxrl.training.train import Train, make_train
 from jaxrl.types import Algorithm, PyTree
@@ -131,7 +132,11 @@ def make_runner(
         hp: hyper-parameters; by default the algorithm's.
         eval_episodes: episodes of an evaluation, for each seed.
         reward_transform: see ``make_train``.
+
+    Raises:
+        MemoryError: if the replay buffers do not fit.
     """
+    require_memory(agent, len(seeds), len(devices_for(len(seeds))))
     if isinstance(env, Environment):
         train = make_train(agent, env, total_steps, eval_episodes=eval_episodes, reward_transform=reward_transform)
         return CompiledRunner(train, seeds, hp)

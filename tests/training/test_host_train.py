@@ -4,14 +4,20 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl import training
 from jaxrl.algorithms import dqn, ppo
+from jaxrl.counters import Counter
 from jaxrl.envs.gymnax_adapter import make
-from jaxrl.envs.host import HostEnvironment, HostStep
+from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
 from jaxrl.envs.wrappers import auto_reset, episode_statistics, rescale_action
+from jaxrl.schedules import resolve
+from jaxrl.training.host_train import HostRunner
+from jaxrl.training.iterations import Replay, learn
+from jaxrl.training.keys import Purpose, key_for
 
 
 @functools.cache
@@ -21,7 +27,7 @@ def fixed_start():
     return dataclasses.replace(env, reset=lambda key: env.reset(jax.random.key(0)))
 
 
-class CompiledVector:
+class CompiledVector(VectorEnv):
     """A compiled environment behind the host's protocol, with same-step reset."""
 
     def __init__(self, env, num_envs):
@@ -35,8 +41,11 @@ class CompiledVector:
         self._state, observation = self._reset(self._keys)
         return np.asarray(observation)
 
-    def step(self, action):
-        self._state, timestep = jax.device_get(self._step(self._state, action, self._keys))
+    def send(self, action):
+        self._action = action
+
+    def receive(self):
+        self._state, timestep = jax.device_get(self._step(self._state, self._action, self._keys))
         return HostStep(timestep, None)
 
     def close(self):
@@ -72,8 +81,8 @@ def test_host_and_compiled_training_agree(name):
     env = fixed_start()
     agent = small(name, env.spec)
     states, reports = [], []
-    for e in (env, host(env)):
-        run = training.make_runner(agent, e, 640, [3, 4])
+    runs = training.make_runner(agent, env, 640, [3, 4]), HostRunner(agent, host(env), 640, [3, 4], overlap=False)
+    for run in runs:
         state, report = run.advance(run.init(), 6)
         states.append(state)
         reports.append(report)
@@ -84,7 +93,24 @@ def test_host_and_compiled_training_agree(name):
     np.testing.assert_array_equal(reports[0].episode_return, reports[1].episode_return)
     jax.tree.map(close, reports[0].losses, reports[1].losses)
     if name == "dqn":
-        np.testing.assert_array_equal(np.asarray(states[0].buffer.filled), np.asarray(states[1].buffer.filled))
+        filled = states[0].buffer.buffer.ring.filled, states[1].buffer.ring.filled
+        np.testing.assert_array_equal(*map(np.asarray, filled))
+
+
+def test_learning_while_the_simulators_step_does_not_see_what_they_will_return():
+    env = fixed_start()
+    agent = small("dqn", env.spec)
+    run = HostRunner(agent, host(env), 640, [3])
+    state = run.init()
+    buffer = jax.tree.map(lambda x: jnp.copy(x[0]), state.buffer)
+    before = jax.tree.map(lambda x: jnp.copy(x[0]), state.agent)
+    key = key_for(state.key[0], Purpose.UPDATE, Counter.zero())
+    hp = resolve(agent.hyperparameters, 16.0, 16.0 / 640)
+    expected, _, _ = jax.jit(lambda a, b, k: learn(agent, a, Replay(b, ()), k, hp))(before, buffer, key)
+    after, _ = run.advance(state, 1)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
+    jax.tree.map(lambda x, y: close(x, y[0]), expected, after.agent)
+    assert int(after.buffer.ring.filled[0, 0]) == 8 + 2
 
 
 class NextStep(CompiledVector):
@@ -94,9 +120,9 @@ class NextStep(CompiledVector):
         self._ended = np.zeros(self.num_envs, bool)
         return super().reset(seed)
 
-    def step(self, action):
+    def receive(self):
         dummy, before = self._ended, jax.device_get(self._state)
-        timestep = super().step(action).timestep
+        timestep = super().receive().timestep
         # An environment in its dummy step does not move.
         self._state = jax.tree.map(
             lambda old, new: np.where(dummy.reshape(-1, *[1] * (np.ndim(new) - 1)), old, new),
@@ -117,7 +143,46 @@ def test_a_dummy_step_is_never_learned_from(name):
     assert report.episodes[0] > 0
     if name == "dqn":
         stored = run.steps_after(8) // 2
-        assert (np.asarray(state.buffer.filled[0]) < stored).all()
+        assert (np.asarray(state.buffer.ring.filled[0]) < stored).all()
+
+
+class Lives(CompiledVector):
+    """Every third step costs a life, which terminates for the learner; no step ends what the statistics are of."""
+
+    def __init__(self, env, num_envs):
+        super().__init__(env, num_envs)
+        self.steps = 0
+
+    def receive(self):
+        timestep = super().receive().timestep
+        self.steps += 1
+        lost = np.full(self.num_envs, self.steps % 3 == 0)
+        return HostStep(
+            timestep._replace(
+                terminated=timestep.terminated | lost,
+                info={**timestep.info, "episode_ended": timestep.terminated | timestep.truncated},
+            ),
+            None,
+        )
+
+
+def test_a_lost_life_is_no_end_of_an_episode():
+    env = fixed_start()
+    reports = []
+    for kind in (CompiledVector, Lives):
+        lives = dataclasses.replace(
+            host(env), make_vector=lambda n, kind=kind: kind(env, n), make_eval_vector=lambda n: CompiledVector(env, n)
+        )
+        # Too slow to change what it does.
+        run = training.make_runner(small("ppo", env.spec), lives, 640, [0], ppo.Hyperparameters(learning_rate=0.0))
+        state, report = run.advance(run.init(), 8)
+        reports.append((report, run.evaluate(state, num_episodes=4)))
+    (whole, evaluated), (lives, without_lives) = reports
+    assert whole.episodes[0] > 0
+    for field in ("episodes", "episode_return", "episode_length"):
+        np.testing.assert_array_equal(getattr(lives, field), getattr(whole, field))
+    np.testing.assert_array_equal(evaluated.episode_length, without_lives.episode_length)
+    assert (without_lives.episode_length > 3).all()
 
 
 def test_a_restored_state_goes_on():
