@@ -1,6 +1,7 @@
 """A hook of mkdocs: the line ``<!-- options:ppo -->`` becomes the tables of that algorithm's options.
 
-The tables are made of the dataclasses themselves, so they are never older than the code.
+The tables are made of the dataclasses themselves, so they are never older than the code. The line ``<!-- presets -->``
+becomes a section for each preset.
 """
 
 import re
@@ -17,7 +18,8 @@ def on_startup(**_: object) -> None:
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the tables in a page."""
-    return MARKER.sub(lambda match: options(match[1]), markdown)
+    markdown = MARKER.sub(lambda match: options(match[1]), markdown)
+    return re.sub(r"^<!-- presets -->$", lambda _: presets(), markdown, flags=re.MULTILINE)
 
 
 def options(name: str) -> str:
@@ -47,6 +49,30 @@ def options(name: str) -> str:
     )
 
 
+def presets() -> str:
+    """A section for each preset: what it is for, its source, and its values."""
+    from jaxrl.experiment.presets import PRESETS
+    from jaxrl.experiment.settings import to_yaml
+    from jaxrl.experiment.values import plain
+
+    sections = []
+    for preset in PRESETS.values():
+        values = {
+            "hp": preset.hyperparameters,
+            "config": preset.config,
+            "env": preset.env_parameters,
+        }
+        record = {f"{kind}.{name}": plain(v) for kind, fields in values.items() for name, v in fields.items()}
+        record |= {"reward_scale": preset.reward_scale} if preset.reward_scale != 1.0 else {}
+        record |= {"reward_clip": preset.reward_clip} if preset.reward_clip is not None else {}
+        sections += [
+            f"### {preset.name}",
+            f"For `{preset.env}`, {preset.total_steps:,} steps. Source: {preset.source}.",
+            f"```yaml\n{to_yaml(record)}```",
+        ]
+    return "\n\n".join(sections)
+
+
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
     lines = [
         columns,
@@ -59,4 +85,4 @@ def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
 def _code(value: object) -> str:
     if isinstance(value, tuple):
         value = ",".join(map(str, value))
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{str(value).lower() if value is None or isinstance(value, bool) else value}`"

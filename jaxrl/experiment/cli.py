@@ -76,6 +76,8 @@ class Train:
     """Go on with the run in this folder, with the settings that it has."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
     """What the reward is multiplied with before it is learned from."""
+    reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
+    """Bound of the absolute (scaled) reward that is learned from."""
     num_intervals: Annotated[int | None, _option("N", "100")] = None
     """Reports of the run."""
     num_evaluations: Annotated[int | None, _option("N", "10")] = None
@@ -165,6 +167,8 @@ class Sweep:
     """Settings to start from; none for the algorithm's defaults."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
     """What the reward is multiplied with before it is learned from."""
+    reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
+    """Bound of the absolute (scaled) reward that is learned from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -441,6 +445,7 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
     result = sweeps.sweep(
         command.algorithm, env=command.env, grid=grid, total_steps=command.total_steps, num_seeds=command.seeds,
         seed=command.seed, out=command.out, preset=command.preset, reward_scale=command.reward_scale,
+        reward_clip=command.reward_clip,
         **_overrides(dynamic),
     )  # fmt: skip
     names = list(result.settings[0].values)

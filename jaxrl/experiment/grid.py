@@ -65,6 +65,7 @@ def sweep(
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
     reward_scale: float | None = None,
+    reward_clip: float | None = None,
 ) -> SweepResult:
     """Train with every combination of a grid's values, each with the same seeds, and compare.
 
@@ -74,17 +75,18 @@ def sweep(
         grid: values (or their text) by the name of a hyper-parameter or a field of the configuration.
         num_seeds: seeds of each combination.
         out: the folder; by default one below ``runs/``. It gets ``results.csv``, ``sweep.png`` and ``sweep.yaml``.
-        algorithm, env, total_steps, seed, preset, hp, config, env_parameters, reward_scale: as in ``train``.
+        algorithm, env, total_steps, seed, preset, hp, config, env_parameters: as in ``train``, and so are
+            ``reward_scale`` and ``reward_clip``.
 
     Raises:
         UserError: for anything that cannot be, before anything is written.
     """
     started = time.perf_counter()
     run_settings.algorithm_module(algorithm)
-    env_id, env = run_settings.named_env(env, env_parameters)
+    env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     common = {
         "total_steps": total_steps, "preset": preset, "env_parameters": env_parameters, "reward_scale": reward_scale,
-        "seed": seed, "num_seeds": num_seeds,
+        "reward_clip": reward_clip, "seed": seed, "num_seeds": num_seeds,
     }  # fmt: skip
     base = run_settings.make_settings(algorithm, env_id, hp=hp, config=config, **common)
     combinations = expand(base, grid)
@@ -128,7 +130,7 @@ def expand(base: RunSettings, grid: Mapping[str, Sequence[Any]]) -> list[tuple[d
             base.algorithm, base.env, base.total_steps, preset="none",
             hp={**base.hyperparameters, **{n: v for n, is_hp, v in point if is_hp}},
             config={**base.config, **{n: v for n, is_hp, v in point if not is_hp}},
-            env_parameters=base.env_parameters, reward_scale=base.reward_scale,
+            env_parameters=base.env_parameters, reward_scale=base.reward_scale, reward_clip=base.reward_clip,
             seed=base.seed, num_seeds=base.num_seeds,
         )  # fmt: skip
         settings = dataclasses.replace(settings, preset=base.preset)

@@ -31,12 +31,17 @@ def print_algorithms() -> None:
 
 
 def print_presets() -> None:
-    """A row for each preset: its name, the steps that it was tuned for, and its source."""
+    """A row for each preset: its name, the environment and the steps that it is for, and its source."""
     from jaxrl.experiment.presets import PRESETS
 
-    rows = [(p.name, f"{p.total_steps:,}" if p.total_steps else "", p.source) for p in PRESETS.values()]
-    title = "Presets (train takes the one of its algorithm and environment by itself)"
-    print_table(title, ("name", "steps", "source"), rows)
+    rows = [(p.name, preset_env(p), f"{p.total_steps:,}" if p.total_steps else "", p.source) for p in PRESETS.values()]
+    title = "Presets (train takes ALGO/ENV by itself, another is chosen with --preset NAME)"
+    print_table(title, ("name", "environment", "steps", "source"), rows)
+
+
+def preset_env(preset: Any) -> str:
+    """A preset's environment with its parameters: ``Pong protocol=classic``."""
+    return " ".join([preset.env, *(f"{name}={_text(value)}" for name, value in preset.env_parameters.items())])
 
 
 def print_environments() -> None:
@@ -84,7 +89,14 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def field_docs(record: type) -> dict[str, str]:
-    """The strings that stand below the fields of a dataclass, by field."""
+    """The strings that stand below the fields of a dataclass and of those that it is derived from, by field."""
+    docs = {}
+    for base in reversed(record.__mro__[:-1]):
+        docs |= _own_field_docs(base)
+    return docs
+
+
+def _own_field_docs(record: type) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0].body
     except (OSError, SyntaxError):
@@ -108,7 +120,7 @@ def _meaning(doc: str, bounds: Any = None) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(_text, value))
+        return ",".join(map(_text, value)) or "()"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -86,6 +86,7 @@ def train(
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
     reward_scale: float | None = None,
+    reward_clip: float | None = None,
     num_intervals: int | None = None,
     num_evaluations: int | None = None,
     num_checkpoints: int | None = None,
@@ -107,6 +108,7 @@ def train(
         config: configuration that differs, by name, or an instance of the algorithm's ``Config``.
         env_parameters: keyword arguments of ``jaxrl.envs.make``.
         reward_scale: what the reward is multiplied with before it is learned from.
+        reward_clip: bound of the absolute reward, after that; infinity for none where the preset has one.
         num_intervals: reports of the run (100).
         num_evaluations: evaluations of the run (10).
         num_checkpoints: checkpoints of the run (10).
@@ -121,11 +123,12 @@ def train(
     """
     started = time.perf_counter()
     run_settings.algorithm_module(algorithm)
-    env_id, env = run_settings.named_env(env, env_parameters)
+    env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     settings = run_settings.make_settings(
         algorithm, env_id, total_steps, preset=preset, hp=hp, config=config, env_parameters=env_parameters,
-        reward_scale=reward_scale, seed=seed, num_seeds=num_seeds, num_intervals=num_intervals,
-        num_evaluations=num_evaluations, num_checkpoints=num_checkpoints, eval_episodes=eval_episodes,
+        reward_scale=reward_scale, reward_clip=reward_clip, seed=seed, num_seeds=num_seeds,
+        num_intervals=num_intervals, num_evaluations=num_evaluations, num_checkpoints=num_checkpoints,
+        eval_episodes=eval_episodes,
     )  # fmt: skip
     built = run_settings.build(settings, env)
     runner = folder.new_runner(settings, built)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
 
 from jaxrl import algorithms
 from jaxrl.experiment import presets
@@ -40,6 +44,8 @@ class RunSettings:
     """Keyword arguments of ``jaxrl.envs.make``."""
     reward_scale: float = 1.0
     """What the reward is multiplied with before it is learned from; reports keep the raw one."""
+    reward_clip: float | None = None
+    """Bound of the absolute (scaled) reward that is learned from; reports keep the raw one."""
     num_intervals: int = 100
     """Reports of the run: rows of ``metrics.csv`` for each seed."""
     num_evaluations: int = 10
@@ -73,6 +79,7 @@ def make_settings(
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
     reward_scale: float | None = None,
+    reward_clip: float | None = None,
     **rest: Any,
 ) -> RunSettings:
     """Settings from what a user gives: defaults of the algorithm, replaced by the preset's, then by the given.
@@ -84,24 +91,24 @@ def make_settings(
         preset: a preset's name; ``"none"`` for none; by default the one tuned for this algorithm and environment.
         hp: hyper-parameters by name (values or their text), or the algorithm's ``Hyperparameters``.
         config: configuration by name (values or their text), or the algorithm's ``Config``.
-        env_parameters: keyword arguments of ``jaxrl.envs.make``.
-        reward_scale: see ``RunSettings``.
+        env_parameters: keyword arguments of ``jaxrl.envs.make``; they replace single ones of the preset.
+        reward_scale: see ``RunSettings``; by default the preset's.
+        reward_clip: likewise; infinity for none where the preset has one.
         **rest: further fields of ``RunSettings``; None for the default.
 
     Raises:
         UserError: for an unknown name or a value that cannot be; it names the field, the value and the fix.
     """
     module = algorithm_module(algorithm)
-    if preset is None:
-        chosen = presets.tuned_for(algorithm, env)
-    else:
-        chosen = None if preset == presets.NONE else presets.get(preset, algorithm)
+    chosen = _chosen(algorithm, env, preset)
     if total_steps is None:
         total_steps = chosen.total_steps if chosen else None
         if total_steps is None:
             raise UserError(f"total_steps is missing: no preset says how long to train {algorithm} on {env!r}")
     if reward_scale is None:
         reward_scale = chosen.reward_scale if chosen else 1.0
+    if reward_clip is None:
+        reward_clip = chosen.reward_clip if chosen else None
     return checked(
         RunSettings(
             algorithm=algorithm,
@@ -110,8 +117,9 @@ def make_settings(
             preset=chosen.name if chosen else None,
             hyperparameters=_hyperparameters(module, chosen.hyperparameters if chosen else {}, hp),
             config=_config(module, chosen.config if chosen else {}, config),
-            env_parameters={k: literal(v) for k, v in (env_parameters or {}).items()},
+            env_parameters=_env_parameters(chosen, env_parameters),
             reward_scale=reward_scale,
+            reward_clip=reward_clip,
             **{k: v for k, v in rest.items() if v is not None},
         )
     )
@@ -133,7 +141,7 @@ def checked(settings: RunSettings) -> RunSettings:
         raise UserError("reward_scale=0: must not be 0, or there is nothing to learn from")
     with as_user_error():
         algorithm_module(settings.algorithm).Config(**settings.config)
-    return dataclasses.replace(settings, reward_scale=scale)
+    return dataclasses.replace(settings, reward_scale=scale, reward_clip=_reward_clip(settings.reward_clip))
 
 
 def build(settings: RunSettings, env: Any = None) -> Built:
@@ -167,16 +175,46 @@ def make_env(env: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         return envs.make(env, **{k: literal(v) for k, v in (parameters or {}).items()})
 
 
-def named_env(env: Any, parameters: Mapping[str, Any] | None = None) -> tuple[str, Any]:
-    """The name of an environment and the environment itself, of an id or of an environment. Raises as ``make_env``."""
-    made = make_env(env, parameters)
-    return (env if isinstance(env, str) else made.name), made
+def named_env(
+    env: Any,
+    parameters: Mapping[str, Any] | None = None,
+    algorithm: str | None = None,
+    preset: str | None = None,
+) -> tuple[str, Any]:
+    """The name of an environment and the environment itself, of an id or of an environment.
+
+    Args:
+        env: either.
+        parameters: keyword arguments of ``jaxrl.envs.make``.
+        algorithm: whose preset has further ones, if it is given.
+        preset: see ``make_settings``.
+
+    Raises:
+        UserError: as ``make_env``, or for an unknown preset.
+    """
+    if not isinstance(env, str):
+        return env.name, env
+    chosen = None if algorithm is None else _chosen(algorithm, env, preset)
+    try:
+        return env, make_env(env, _env_parameters(chosen, parameters))
+    except UserError as error:
+        if chosen is None or not chosen.env_parameters:
+            raise
+        raise UserError(f"{error} (the preset {chosen.name} is for {chosen.env})") from error
 
 
 def reward_transform(settings: RunSettings) -> Any:
-    """What ``make_runner`` is to do to the reward, or None."""
-    scale = settings.reward_scale
-    return None if scale == 1.0 else lambda reward: reward * scale
+    """What ``make_runner`` is to do to the reward, or None: ``clip(reward * reward_scale, -c, c)``."""
+    scale, clip = settings.reward_scale, settings.reward_clip
+    if clip is None:
+        return None if scale == 1.0 else lambda reward: reward * scale
+
+    def transform(reward: Any) -> Any:
+        # A host's rewards stay on the host.
+        library = np if isinstance(reward, np.ndarray) else jnp
+        return library.clip(reward * scale, -clip, clip)
+
+    return transform
 
 
 def to_dict(settings: RunSettings) -> dict[str, Any]:
@@ -260,6 +298,8 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
         name = given.pop("preset")
         chosen = None if name == presets.NONE else presets.get(name, settings.algorithm).name
         pairs.append(("preset", settings.preset, chosen))
+    if "reward_clip" in given:
+        given["reward_clip"] = _reward_clip(given["reward_clip"])
     # Another algorithm would also have other hyper-parameters: it is the first thing to say.
     pairs = [(name, getattr(settings, name), value) for name, value in given.items()] + pairs
     for name, old, new in pairs:
@@ -281,7 +321,7 @@ def as_user_error() -> Iterator[None]:
     """Let what builders raise about their arguments, or about a missing package, end in one sentence."""
     try:
         yield
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, MemoryError) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
@@ -294,6 +334,27 @@ def config_types(module: ModuleType) -> dict[str, Any]:
 def hyperparameter_defaults(module: ModuleType) -> dict[str, Any]:
     """The defaults of an algorithm's hyper-parameters, by field."""
     return _fields(module.Hyperparameters())
+
+
+def _chosen(algorithm: str, env: str, preset: str | None) -> presets.Preset | None:
+    """The preset that is asked for, or the one that is taken by itself."""
+    if preset is None:
+        return presets.tuned_for(algorithm, env)
+    return None if preset == presets.NONE else presets.get(preset, algorithm)
+
+
+def _env_parameters(preset: presets.Preset | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**(preset.env_parameters if preset else {}), **{k: literal(v) for k, v in (given or {}).items()}}
+
+
+def _reward_clip(value: Any) -> float | None:
+    """None for none, which may also be asked for by infinity."""
+    if value is None or value == math.inf:
+        return None
+    clip = config_value("reward_clip", value, float)
+    if clip <= 0:
+        raise UserError(f"reward_clip={clip:g}: must be > 0, or there is nothing to learn from; inf does not clip")
+    return clip
 
 
 def _hyperparameters(module: ModuleType, base: Mapping[str, Any], given: Any) -> dict[str, Any]:

@@ -54,6 +54,16 @@ BOUNDS: dict[str, Bounds] = {
     "max_grad_norm": POSITIVE,
     "epsilon": UNIT,
     "tau": Bounds(0.0, 1.0, open_low=True),
+    "temperature": POSITIVE,
+    "priority_exponent": NON_NEGATIVE,
+    "importance_exponent": UNIT,
+    "q_regularization": NON_NEGATIVE,
+    "weight_decay": NON_NEGATIVE,
+    "kappa": NON_NEGATIVE,
+    "q_lambda": UNIT,
+    "munchausen_scale": UNIT,
+    "entropy_temperature": POSITIVE,
+    "log_policy_clip": Bounds(-math.inf, 0.0),
 }
 """Ranges by the name of a hyper-parameter, whatever the algorithm; the others must only be finite."""
 

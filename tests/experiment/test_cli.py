@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from jaxrl.algorithms import ALGORITHMS
@@ -14,7 +15,8 @@ from jaxrl.experiment import cli
 from jaxrl.experiment.cli import compilation_cache, extract_dynamic, main, parse_grid
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.grid import expand, group
-from jaxrl.experiment.settings import make_settings
+from jaxrl.experiment.loggers import read_csv
+from jaxrl.experiment.settings import load, make_settings
 
 
 def run(*words):
@@ -140,6 +142,8 @@ class TestParsing:
         ("train ppo --env Acrobot-v1", "total_steps is missing"),
         ("train dqn --env Pendulum-v1 --total-steps 9999", "dqn needs a Discrete action space, got Box"),
         ("train dqn --env CartPole-v1 --total-steps 10", "total_steps=10: must be more than the prefill"),
+        ("train dqn --env CartPole-v1 --reward-clip 0", "reward_clip=0: must be > 0"),
+        ("train dqn --env CartPole-v1 --preset cleanrl-atari", "the preset dqn/cleanrl-atari is for Atari"),
         ("train --resume {tmp}/nowhere", "not the folder of a run"),
         ("train --resume {tmp} --out {tmp}/x", "--out does not go with --resume"),
         ("eval {tmp}", "not the folder of a run"),
@@ -180,6 +184,19 @@ class TestWithARun:
             patch.setattr("jaxrl.experiment.run._run", lambda *_: 1 / 0)
             train_tiny("ppo", tmp_path / "run")
         assert "preset ppo/CartPole-v1, tuned for it" in capsys.readouterr().err
+
+    def test_the_environment_of_a_preset_and_a_clipped_reward(self, train_tiny, tmp_path, capsys):
+        out = tmp_path / "run"
+        assert train_tiny("dqn", out, preset="lightning-cartpole", reward_clip=0.5, num_seeds=1) == 0
+        stored = load(out)
+        assert (stored.preset, stored.reward_clip) == ("dqn/lightning-cartpole", 0.5)
+        assert stored.env_parameters == {"max_episode_steps": 200}
+        columns = read_csv(out / "metrics.csv")
+        # Every step's raw reward is 1.
+        np.testing.assert_allclose(columns["episode_return"], columns["episode_length"])
+        capsys.readouterr()
+        message = error_of(capsys, "train", "--resume", out, "--reward-clip", 1)
+        assert message.startswith("reward_clip=1.0: the run to resume has reward_clip=0.5")
 
     def test_train_prints_the_result_and_how_to_see_it(self, train_tiny, ppo_run, tmp_path, capsys):
         assert train_tiny("ppo", tmp_path / "run") == 0
@@ -285,7 +302,7 @@ class TestSweep:
         assert "is not empty" in error_of(capsys, "sweep", "ppo", "--env", "CartPole-v1", "--out", out, *words, *tiny)
 
     def test_settings_of_one_form_share_a_program(self):
-        base = make_settings("ppo", "CartPole-v1")
+        base = make_settings("ppo", "CartPole-v1", reward_clip=0.5)
         values = {
             "learning_rate": ["1e-3", "1e-4", "linear(1e-3,0,fraction=1)"],
             "hidden_sizes": ["(8,8)", (16,)],
@@ -293,6 +310,7 @@ class TestSweep:
         }
         combinations = expand(base, values)
         assert [v for v, _ in combinations][1] == {"learning_rate": 1e-3, "hidden_sizes": (16,), "clip": 0.1}
+        assert all(settings.reward_clip == 0.5 for _, settings in combinations)
         assert combinations[1][1].config["hidden_sizes"] == (16,) and combinations[1][1].preset == "ppo/CartPole-v1"
         # Two sizes; for each the numbers are one program and the schedule is another.
         assert sorted(map(len, group(combinations))) == [1, 1, 2, 2]

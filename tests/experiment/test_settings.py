@@ -1,6 +1,7 @@
 import dataclasses
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from jaxrl.algorithms import dqn, ppo
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.presets import PRESETS, Preset
-from jaxrl.experiment.settings import RunSettings, load, make_settings, require_same, save
+from jaxrl.experiment.settings import RunSettings, load, make_settings, require_same, reward_transform, save
 from jaxrl.experiment.values import (
     config_value,
     hyperparameter,
@@ -191,6 +192,26 @@ class TestSettings:
         assert settings.hyperparameters["learning_rate"] == 0.5
         assert settings.config == dataclasses.asdict(config)
 
+    @pytest.mark.parametrize(("given", "found"), [(None, 1.0), (5, 5.0), (float("inf"), None)])
+    def test_the_reward_is_clipped_as_given_or_as_the_preset_says(self, monkeypatch, tmp_path, given, found):
+        preset = Preset("ppo/Here-v1", "ppo", "Here-v1", "", total_steps=999, reward_clip=1.0)
+        monkeypatch.setitem(PRESETS, preset.name, preset)
+        settings = make_settings("ppo", "Here-v1", reward_clip=given)
+        assert settings.reward_clip == found
+        save(settings, tmp_path)
+        assert load(tmp_path) == settings
+
+    def test_without_a_preset_it_is_not(self):
+        assert make_settings("ppo", "CartPole-v1", 1000).reward_clip is None
+
+    def test_the_environment_s_parameters_go_over_the_preset_s(self, monkeypatch):
+        preset = Preset("ppo/Here-v1", "ppo", "Here-v1", "", total_steps=9, env_parameters={"gravity": 1.0, "mass": 2})
+        monkeypatch.setitem(PRESETS, preset.name, preset)
+        settings = make_settings("ppo", "Here-v1", env_parameters={"mass": "3", "length": "4"})
+        assert settings.env_parameters == {"gravity": 1.0, "mass": 3, "length": 4}
+        assert preset.env_parameters == {"gravity": 1.0, "mass": 2}
+        assert make_settings("ppo", "Here-v1", 9, preset="none").env_parameters == {}
+
     def test_seeds_count_on_from_the_first(self):
         assert make_settings("ppo", "CartPole-v1", seed=5, num_seeds=3).seeds == [5, 6, 7]
 
@@ -215,6 +236,10 @@ class TestSettings:
             ({"seed": 2**32}, "2^32"),
             ({"eval_episodes": 0}, "eval_episodes=0"),
             ({"reward_scale": 0.0}, "reward_scale=0"),
+            ({"reward_clip": 0.0}, "reward_clip=0: must be > 0"),
+            ({"reward_clip": -1}, "reward_clip=-1: must be > 0"),
+            ({"reward_clip": float("nan")}, "reward_clip=nan: must be a finite number"),
+            ({"reward_clip": "much"}, "reward_clip='much': must be a number"),
             ({"preset": "nope"}, "unknown preset 'nope'"),
             ({"env": "Acrobot-v1"}, "total_steps is missing"),
         ],
@@ -224,7 +249,8 @@ class TestSettings:
 
     def test_the_file_brings_back_the_very_same_settings(self, tmp_path):
         settings = make_settings(
-            "dqn", "CartPole-v1", 12_345, seed=3, num_seeds=2, reward_scale=0.1, env_parameters={"gravity": "9.5"},
+            "dqn", "CartPole-v1", 12_345, seed=3, num_seeds=2, reward_scale=0.1, reward_clip=0.5,
+            env_parameters={"gravity": "9.5"},
             hp={"learning_rate": "piecewise([(0, 1e-5), (1000, 0.1)])"}, config={"hidden_sizes": "32,16"},
             num_intervals=7, eval_episodes=5,
         )  # fmt: skip
@@ -244,9 +270,9 @@ class TestSettings:
         ("old", "new", "words"),
         [
             ("clip: 0.2", "clip: -1", "clip=-1: must be > 0"),
-            ("clip:", "klip:", "'klip'"),
+            ("  clip:", "  klip:", "'klip'"),
             ("seed:", "sead:", "unknown field 'sead'; did you mean 'seed'?"),
-            ("algorithm: ppo", "algorithm: pqo", "did you mean 'ppo'?"),
+            ("algorithm: ppo", "algorithm: pppo", "did you mean 'ppo'?"),
             ("total_steps: 500000", "total_steps:", "total_steps is missing"),
             ("env: CartPole-v1", "env: [", "not valid YAML"),
         ],
@@ -266,8 +292,33 @@ class TestSettings:
         assert set(run_settings.to_dict(settings)) == {f.name for f in dataclasses.fields(RunSettings)}
 
 
+class TestRewardTransform:
+    rewards = [-30.0, -2.0, 0.0, 5.0, 20.0]
+
+    @pytest.mark.parametrize(
+        ("scale", "clip", "learned"),
+        [
+            (1.0, 1.0, [-1.0, -1.0, 0.0, 1.0, 1.0]),
+            (0.1, 1.0, [-1.0, -0.2, 0.0, 0.5, 1.0]),
+            (-0.1, 1.0, [1.0, 0.2, 0.0, -0.5, -1.0]),
+            (0.1, None, [-3.0, -0.2, 0.0, 0.5, 2.0]),
+        ],
+    )
+    def test_the_learner_sees_the_scaled_reward_clipped(self, scale, clip, learned):
+        transform = reward_transform(make_settings("dqn", "CartPole-v1", reward_scale=scale, reward_clip=clip))
+        on_host = transform(np.array([self.rewards], np.float32))
+        assert isinstance(on_host, np.ndarray) and on_host.dtype == np.float32
+        np.testing.assert_allclose(on_host, [learned], rtol=1e-6)
+        on_device = jax.jit(transform)(jnp.array(self.rewards))
+        assert on_device.dtype == jnp.float32
+        np.testing.assert_allclose(on_device, learned, rtol=1e-6)
+
+    def test_there_may_be_nothing_to_do(self):
+        assert reward_transform(make_settings("dqn", "CartPole-v1")) is None
+
+
 class TestResumedSettings:
-    settings = make_settings("ppo", "CartPole-v1", 1000, seed=1, config={"hidden_sizes": (8,)})
+    settings = make_settings("ppo", "CartPole-v1", 1000, seed=1, config={"hidden_sizes": (8,)}, reward_clip=2.0)
 
     @pytest.mark.parametrize(
         "given",
@@ -276,6 +327,7 @@ class TestResumedSettings:
             {"algorithm": "ppo", "env": "CartPole-v1", "total_steps": 1000, "seed": 1, "num_seeds": None},
             {"hp": {"clip": "0.2", "learning_rate": "linear(2.5e-4, 0, fraction=1)"}, "config": {"hidden_sizes": "8"}},
             {"preset": "CartPole-v1"},
+            {"reward_clip": 2, "reward_scale": 1.0},
         ],
     )
     def test_the_same_settings_may_be_given_again(self, given):
@@ -292,6 +344,8 @@ class TestResumedSettings:
                 "config.hidden_sizes=[8, 8]: the run to resume has config.hidden_sizes=[8]",
             ),
             ({"env_parameters": {"gravity": "1"}}, "env.gravity=1"),
+            ({"reward_clip": 1.0}, "reward_clip=1.0: the run to resume has reward_clip=2.0"),
+            ({"reward_clip": float("inf")}, "reward_clip=None: the run to resume has reward_clip=2.0"),
             ({"preset": "none"}, "preset=None"),
             ({"hp": {"clib": "0.3"}}, "did you mean 'clip'?"),
         ],

@@ -1,33 +1,11 @@
-"""Presets: settings that were tuned for an algorithm on an environment, each with its source."""
+"""Presets that were tuned here, or taken over as they are and found good; they are taken by themselves."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-from jaxrl.experiment.values import unknown_name
+from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
 from jaxrl.schedules import linear
 
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """What differs from the algorithm's defaults."""
-
-    name: str
-    algorithm: str
-    env: str
-    """The id without the prefix of a suite."""
-    source: str
-    """Where the values come from."""
-    hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
-    config: dict[str, Any] = dataclasses.field(default_factory=dict)
-    total_steps: int | None = None
-    """Steps for which it was tuned; taken when none are given."""
-    reward_scale: float = 1.0
-    """What the reward is multiplied with before it is learned from; reports keep the raw one."""
-
-
-_ALL = [
+PRESETS = [
     Preset(
         name="ppo/CartPole-v1",
         algorithm="ppo",
@@ -90,7 +68,7 @@ _ALL = [
             "discount": 0.99,
             "epsilon": linear(1.0, 0.1, fraction=0.5),
             "tau": 0.02,
-            "max_grad_norm": 1e6,
+            "max_grad_norm": UNCLIPPED,
         },
         config={
             "num_envs": 10,
@@ -109,29 +87,3 @@ _ALL = [
         total_steps=100_000,
     ),
 ]
-
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
-
-NONE = "none"
-"""The name that asks for the algorithm's own defaults."""
-
-
-def get(name: str, algorithm: str) -> Preset:
-    """A preset by its name, which may leave out the algorithm (``CartPole-v1``).
-
-    Raises:
-        UserError: for an unknown name (it names the nearest), or one of another algorithm.
-    """
-    preset = PRESETS.get(name) or PRESETS.get(f"{algorithm}/{name}")
-    if preset is None:
-        raise unknown_name("preset", name, [*PRESETS, NONE])
-    if preset.algorithm != algorithm:
-        raise unknown_name(
-            "preset", name, [p.name for p in _ALL if p.algorithm == algorithm] + [NONE], f" for {algorithm}"
-        )
-    return preset
-
-
-def tuned_for(algorithm: str, env: str) -> Preset | None:
-    """The preset of this algorithm on this environment, whose id may have the prefix of a suite, or None."""
-    return PRESETS.get(f"{algorithm}/{env.rpartition(':')[2]}")

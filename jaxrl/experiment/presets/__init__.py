@@ -1,0 +1,40 @@
+"""Presets: settings for an algorithm, each with its source.
+
+Those tuned here are called ``ALGORITHM/ENV`` and taken by themselves for that algorithm on that environment. Those that
+hold the values of another project are called ``ALGORITHM/PROJECT-WHAT`` and taken when asked for.
+"""
+
+from __future__ import annotations
+
+from jaxrl.experiment.presets import cleanrl, dopamine, lightning, purejaxql, rl_games, rlcycle, tuned, zoo
+from jaxrl.experiment.presets.preset import Preset
+from jaxrl.experiment.values import unknown_name
+
+__all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
+
+_MODULES = (tuned, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
+
+NONE = "none"
+"""The name that asks for the algorithm's own defaults."""
+
+
+def get(name: str, algorithm: str) -> Preset:
+    """A preset by its name, which may leave out the algorithm (``CartPole-v1``, ``cleanrl-atari``).
+
+    Raises:
+        UserError: for an unknown name (it names the nearest), or one of another algorithm.
+    """
+    preset = PRESETS.get(name) or PRESETS.get(f"{algorithm}/{name}")
+    if preset is None:
+        raise unknown_name("preset", name, [*PRESETS, NONE])
+    if preset.algorithm != algorithm:
+        names = [p.name for p in PRESETS.values() if p.algorithm == algorithm]
+        raise unknown_name("preset", name, [*names, NONE], f" for {algorithm}")
+    return preset
+
+
+def tuned_for(algorithm: str, env: str) -> Preset | None:
+    """The preset of this algorithm on this environment, whose id may have the prefix of a suite, or None."""
+    return PRESETS.get(f"{algorithm}/{env.rpartition(':')[2]}")

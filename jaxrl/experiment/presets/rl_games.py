@@ -1,0 +1,42 @@
+"""Presets of rl_games (github.com/Denys88/rl_games)."""
+
+from __future__ import annotations
+
+from jaxrl.experiment.presets.preset import Preset
+
+PRESETS = [
+    Preset(
+        name="ppo/rl_games-pong",
+        algorithm="ppo",
+        env="Pong",
+        source=(
+            "rl_games, configs/atari/ppo_pong_envpool.yaml; not held: a learning rate that adapts to a KL divergence "
+            "of 0.01, convolutions shared by actor and critic, normalised observations and values"
+        ),
+        hyperparameters={
+            "learning_rate": 3e-4,
+            "discount": 0.99,
+            "gae_lambda": 0.95,
+            "clip": 0.2,
+            "entropy_coefficient": 0.01,
+            "value_coefficient": 2.0,
+            "max_grad_norm": 1.0,
+        },
+        config={
+            "num_envs": 64,
+            "rollout_length": 128,
+            "num_epochs": 4,
+            # Of 2,048 transitions.
+            "num_minibatches": 4,
+            "hidden_sizes": (512,),
+            "activation": "elu",
+            "normalize_advantage": True,
+            "clip_value_loss": False,
+            "adam_epsilon": 1e-8,
+        },
+        # 500 epochs.
+        total_steps=500 * 64 * 128,
+        env_parameters={"protocol": "classic"},
+        reward_clip=1.0,
+    ),
+]

@@ -1,0 +1,167 @@
+"""Presets of RL Baselines3 Zoo, for Stable-Baselines3 (Raffin et al. 2021, JMLR 22).
+
+Both algorithms make ``gradient_steps`` updates after each ``train_freq`` steps of one environment (-1: as many as
+steps), and copy the target network after so many steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
+from jaxrl.schedules import Schedule, linear
+
+
+def _preset(
+    name: str,
+    env: str,
+    *,
+    n_timesteps: int,
+    learning_rate: float | Schedule,
+    buffer_size: int,
+    learning_starts: int,
+    batch_size: int,
+    target_update_interval: int,
+    train_freq: int,
+    gradient_steps: int,
+    exploration_fraction: float,
+    exploration_final_eps: float,
+    net_arch: tuple[int, ...],
+    gamma: float = 0.99,
+    n_quantiles: int | None = None,
+    differs: str = "",
+    **more: Any,
+) -> Preset:
+    """A preset of values as the Zoo calls them; ``n_quantiles`` makes it one of QR-DQN."""
+    algorithm, file = ("dqn", "dqn.yml") if n_quantiles is None else ("qr_dqn", "qrdqn.yml")
+    updates = train_freq if gradient_steps == -1 else gradient_steps
+    config: dict[str, Any] = {
+        "num_envs": 1,
+        "hidden_sizes": net_arch,
+        "double_q": False,
+        "target_update": "hard",
+        # It is copied between two rounds of updates, so at most once a round.
+        "target_update_period": max(updates, target_update_interval * updates // train_freq),
+        "buffer_size": buffer_size,
+        "batch_size": batch_size,
+        "prefill": max(1, learning_starts),
+        "steps_per_update": train_freq,
+        "updates_per_iteration": updates,
+    }
+    if n_quantiles is None:
+        config["loss"] = "huber"
+    else:
+        config |= {"num_quantiles": n_quantiles, "adam_epsilon": 0.01 / batch_size}
+    return Preset(
+        name=f"{algorithm}/zoo-{name}",
+        algorithm=algorithm,
+        env=env,
+        source=f"RL Baselines3 Zoo, hyperparams/{file}, {'atari' if env == 'Atari' else env}{differs}",
+        hyperparameters={
+            "learning_rate": learning_rate,
+            "discount": gamma,
+            "epsilon": linear(1.0, exploration_final_eps, fraction=exploration_fraction),
+            "max_grad_norm": 10.0 if n_quantiles is None else UNCLIPPED,
+        },
+        config=config,
+        total_steps=n_timesteps,
+        **more,
+    )
+
+
+_CARTPOLE: dict[str, Any] = {
+    "n_timesteps": 50_000,
+    "learning_rate": 2.3e-3,
+    "batch_size": 64,
+    "buffer_size": 100_000,
+    "learning_starts": 1_000,
+    "gamma": 0.99,
+    "target_update_interval": 10,
+    "train_freq": 256,
+    "gradient_steps": 128,
+    "exploration_fraction": 0.16,
+    "exploration_final_eps": 0.04,
+    "net_arch": (256, 256),
+}
+_MOUNTAINCAR: dict[str, Any] = {
+    "n_timesteps": 120_000,
+    "learning_rate": 4e-3,
+    "batch_size": 128,
+    "buffer_size": 10_000,
+    "learning_starts": 1_000,
+    "gamma": 0.98,
+    "target_update_interval": 600,
+    "train_freq": 16,
+    "gradient_steps": 8,
+    "exploration_fraction": 0.2,
+    "exploration_final_eps": 0.07,
+    "net_arch": (256, 256),
+}
+_ACROBOT: dict[str, Any] = {
+    "n_timesteps": 100_000,
+    "learning_rate": 6.3e-4,
+    "batch_size": 128,
+    "buffer_size": 50_000,
+    "learning_starts": 0,
+    "gamma": 0.99,
+    "target_update_interval": 250,
+    "train_freq": 4,
+    "gradient_steps": -1,
+    "exploration_fraction": 0.12,
+    "exploration_final_eps": 0.1,
+    "net_arch": (256, 256),
+}
+_LUNARLANDER_QR: dict[str, Any] = {
+    "n_timesteps": 100_000,
+    "learning_rate": linear(1.5e-3, 0.0, fraction=1.0),
+    "batch_size": 128,
+    "buffer_size": 100_000,
+    "learning_starts": 10_000,
+    "gamma": 0.995,
+    "target_update_interval": 1,
+    "train_freq": 256,
+    "gradient_steps": -1,
+    "exploration_fraction": 0.24,
+    "exploration_final_eps": 0.18,
+    "net_arch": (256, 256),
+}
+_ATARI: dict[str, Any] = {
+    "n_timesteps": 10_000_000,
+    "learning_rate": 1e-4,
+    "batch_size": 32,
+    "buffer_size": 10_000,
+    # 100,000 there, but here they must be held.
+    "learning_starts": 10_000,
+    "target_update_interval": 1_000,
+    "train_freq": 4,
+    "gradient_steps": 1,
+    "exploration_fraction": 0.1,
+    "exploration_final_eps": 0.01,
+    "net_arch": (512,),
+    "env_parameters": {"protocol": "classic"},
+    "reward_clip": 1.0,
+}
+_ATARI_QR: dict[str, Any] = {
+    **_ATARI,
+    "learning_rate": 5e-5,
+    "buffer_size": 1_000_000,
+    "learning_starts": 50_000,
+    "target_update_interval": 10_000,
+    "exploration_fraction": 0.025,
+}
+_V2 = " (LunarLander-v2 there)"
+_STARTS = "; learning starts after 10,000 steps, as many as the buffer holds, and not after 100,000"
+_BEFORE = "; the rest as SB3-Contrib had it before version 2.3"
+
+PRESETS = [
+    _preset("cartpole", "CartPole-v1", **_CARTPOLE),
+    _preset("mountaincar", "MountainCar-v0", **_MOUNTAINCAR),
+    _preset("acrobot", "Acrobot-v1", **_ACROBOT),
+    _preset("lunarlander", "LunarLander-v3", **_ACROBOT, differs=_V2),
+    _preset("atari", "Atari", **_ATARI, differs=_STARTS),
+    _preset("cartpole", "CartPole-v1", **_CARTPOLE, n_quantiles=10),
+    _preset("mountaincar", "MountainCar-v0", **_MOUNTAINCAR, n_quantiles=25),
+    _preset("acrobot", "Acrobot-v1", **_ACROBOT, n_quantiles=25),
+    _preset("lunarlander", "LunarLander-v3", **_LUNARLANDER_QR, n_quantiles=170, differs=_V2),
+    _preset("atari", "Atari", **_ATARI_QR, n_quantiles=200, differs=_BEFORE),
+]
