@@ -13,7 +13,12 @@ from flax import struct
 
 from jaxrl.algorithms import q_learning
 from jaxrl.algorithms.q_learning import Loss, QNetwork, State, make_q_learning, noise_of, setting
-from jaxrl.losses.distributional import categorical_cross_entropy, categorical_mean, categorical_target
+from jaxrl.losses.distributional import (
+    categorical_cross_entropy,
+    categorical_kl,
+    categorical_mean,
+    categorical_target,
+)
 from jaxrl.losses.value import select
 from jaxrl.types import Algorithm, Key, Sample, Spec
 from jaxrl.validation import require, require_positive
@@ -73,8 +78,10 @@ def make_named(name: str, spec: Spec, config: Config, hyperparameters: Hyperpara
             jax.nn.softmax(select(next_logits, next_action)), support,
         )  # fmt: skip
         logits = select(network.apply(params, s.inputs(t.observation), noise[0]), t.action)
-        cross_entropy = categorical_cross_entropy(logits, jax.lax.stop_gradient(target))
-        return Loss(cross_entropy, cross_entropy, {"q_value": mean(logits)})
+        target = jax.lax.stop_gradient(target)
+        return Loss(
+            categorical_cross_entropy(logits, target), categorical_kl(logits, target), {"q_value": mean(logits)}
+        )
 
     return make_q_learning(
         name, spec, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,

@@ -28,7 +28,7 @@ from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, OffPolicy, PyTree, Sample, Spec, Transition
 from jaxrl.validation import require, require_choice, require_positive
 
-EXPLORATION = ("epsilon_greedy", "epsilon_ladder", "boltzmann")
+EXPLORATION = ("auto", "greedy", "epsilon_greedy", "epsilon_ladder", "boltzmann")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,10 @@ class Config:
     """Noisy layers in the head: ``none``, ``factorised`` or ``independent``."""
     noise_sigma: float = 0.5
     """Initial deviation of factorised noise."""
-    exploration: str = "epsilon_greedy"
-    """``epsilon_greedy``; ``epsilon_ladder``: environment i of N explores with epsilon^(1 + 7 i / (N - 1)); or
-    ``boltzmann``: with probabilities softmax(Q / temperature)."""
+    exploration: str = "auto"
+    """``epsilon_greedy``; ``epsilon_ladder``: environment i of N explores with epsilon^(1 + 7 i / (N - 1));
+    ``boltzmann``: with probabilities softmax(Q / temperature); or ``greedy``. ``auto`` is ``greedy`` with noisy layers,
+    which explore by themselves, and ``epsilon_greedy`` without."""
     target_update: str = "hard"
     """``hard``: copy every ``target_update_period`` updates; ``polyak``: move by ``tau`` at each."""
     target_update_period: int = 100
@@ -224,6 +225,9 @@ def make_q_learning(
         draws: whether ``q_values`` and ``loss`` make use of their keys.
     """
     optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
+    exploration = config.exploration
+    if exploration == "auto":
+        exploration = "epsilon_greedy" if config.noise == "none" else "greedy"
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
@@ -234,8 +238,13 @@ def make_q_learning(
     def act(policy, observation, carry, key, hp, explore=True):
         if not explore:
             return greedy(q_values(policy, observation, None)), carry, {}
-        q = q_values(policy, observation, jax.random.fold_in(key, 1) if draws else None)
-        match config.exploration:
+        network_key = None
+        if draws:
+            key, network_key = jax.random.split(key)
+        q = q_values(policy, observation, network_key)
+        match exploration:
+            case "greedy":
+                action = greedy(q)
             case "epsilon_greedy":
                 action = epsilon_greedy(key, q, hp.epsilon)
             case "epsilon_ladder":

@@ -49,8 +49,6 @@ class Config(c51.Config):
 class Hyperparameters(c51.Hyperparameters):
     """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
 
-    epsilon: Any = 0.0
-    """Probability of a uniformly random action; the noisy layers explore instead."""
     priority_exponent: Any = 0.5
     """alpha: how much priorities matter; 0 is uniform."""
 

@@ -22,6 +22,8 @@ class Buffer:
             added up, ``priority_exponent`` and ``importance_exponent`` if it is prioritised; otherwise it may be None.
         set_priorities: ``set_priorities(state, indices, priorities, hp) -> state``; does nothing for
             uniform replay. An index out of range, or of a place that is not held, is passed over.
+        interrupt: ``interrupt(state) -> state``: the episodes that are being recorded will not go on (their simulators
+            have been started anew): the newest transition of each environment counts as truncated.
         size: ``size(state)``: the number of transitions held.
         capacity: the number that it can hold.
         nbytes: the memory that it will take.
@@ -32,6 +34,7 @@ class Buffer:
     add: Callable[..., Any]
     sample: Callable[[Any, Key, int, Any], Sample]
     set_priorities: Callable[[Any, Array, Array, Any], Any]
+    interrupt: Callable[[Any], Any]
     size: Callable[[Any], Array]
     capacity: int
     nbytes: int

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.buffers.packing import Packing
-from jaxrl.buffers.ring import Ring, advance_ring, empty_ring, places_to_write, write_at
+from jaxrl.buffers.ring import Ring, advance_ring, empty_ring, newest_places, places_to_write, write_at
 from jaxrl.buffers.storage import Added, Storage
 from jaxrl.types import Array, PyTree, Transition
 from jaxrl.validation import require
 
 NO_PLACE = 2**30
 """Beyond the end of every buffer."""
-LAPS = 8
+LAPS = 2
 """Frames are numbered modulo so many times the length of their ring, to tell distances beyond one lap."""
 
 
@@ -182,5 +182,11 @@ def frames_storage(
         r = rest.unpack(jnp.take(state.rows, places.reshape(-1), axis=0, mode="clip"), [])
         return tuple(x.reshape(places.shape) for x in (r.reward, r.terminated, r.truncated))
 
+    def interrupt(state: FramesState) -> FramesState:
+        newest = newest_places(state.ring, steps)
+        row = rest.unpack(jnp.take(state.rows, newest, axis=0, mode="clip"), [])
+        packed, _ = rest.pack(row._replace(truncated=jnp.ones_like(row.truncated)))
+        return state._replace(rows=write_at(state.rows, newest, packed), fresh=jnp.ones_like(state.fresh))
+
     nbytes = num_envs * (length * frame.item_bytes + steps * rest.item_bytes + 13)
-    return Storage(init, add, read, ends, steps, num_envs, nbytes, may_evict=True)
+    return Storage(init, add, read, ends, interrupt, steps, num_envs, nbytes, may_evict=True)

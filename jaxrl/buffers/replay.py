@@ -50,6 +50,7 @@ def uniform_replay(
         add=lambda state, transitions, valid=None: storage.add(state, transitions, valid).state,
         sample=sample,
         set_priorities=lambda state, indices, priorities, hp=None: state,
+        interrupt=storage.interrupt,
         size=lambda state: jnp.sum(state.ring.filled),
         capacity=storage.steps * num_envs,
         nbytes=storage.nbytes,
@@ -117,6 +118,7 @@ def prioritized_replay(
 
     def set_priorities(state: PrioritizedState, indices: Array, priorities: Array, hp: Any) -> PrioritizedState:
         values = jnp.maximum(priorities, priority_epsilon) ** hp.priority_exponent
+        values = jnp.where(jnp.isfinite(values), values, state.largest)
         held = holds(state.storage.ring, storage.steps, indices)
         tree = sum_tree.set(state.tree, jnp.where(held, indices, sum_tree.LARGEST), values)
         largest = jnp.maximum(state.largest, jnp.max(jnp.where(held, values, 0.0)))
@@ -128,6 +130,7 @@ def prioritized_replay(
         add=add,
         sample=sample,
         set_priorities=set_priorities,
+        interrupt=lambda state: state._replace(storage=storage.interrupt(state.storage)),
         size=size,
         capacity=places,
         nbytes=storage.nbytes + sum(4 * level.size for level in jax.eval_shape(init).tree.levels) + 4,

@@ -43,6 +43,13 @@ def places_to_write(ring: Ring, steps: int, valid: Array | None) -> Array:
     return position * num_envs + jnp.arange(num_envs, dtype=jnp.int32)
 
 
+def newest_places(ring: Ring, steps: int) -> Array:
+    """``[num_envs]`` places of the last step written, beyond the end where there is none."""
+    num_envs = ring.position.shape[0]
+    step = jnp.where(ring.filled > 0, (ring.position - 1) % steps, steps)
+    return step * num_envs + jnp.arange(num_envs, dtype=jnp.int32)
+
+
 def write_at(array: Array, places: Array, new: Array) -> Array:
     """``array`` with the rows ``new`` ``[B, ...]`` at ``places`` ``[B]``, in place; beyond the end nothing happens."""
     if places.shape[0] == 1:

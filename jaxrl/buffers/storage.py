@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.buffers.packing import Packing
-from jaxrl.buffers.ring import Ring, advance_ring, empty_ring, places_to_write, write_at
-from jaxrl.types import Array, PyTree
+from jaxrl.buffers.ring import Ring, advance_ring, empty_ring, newest_places, places_to_write, write_at
+from jaxrl.types import Array, PyTree, Transition
 
 
 class Added(NamedTuple):
@@ -34,6 +34,7 @@ class Storage:
         read: ``read(state, first, last) -> transitions [B, ...]``: those at the places ``first`` ``[B]``, but with
             the ``next_observation`` of those at ``last`` ``[B]``, if that is not None.
         ends: ``ends(state, places [B, n]) -> reward, terminated, truncated``, each ``[B, n]``.
+        interrupt: ``interrupt(state) -> state``: the newest transition of each environment counts as truncated.
         steps: length of each environment's ring.
         num_envs: rings.
         nbytes: memory of the state.
@@ -44,6 +45,7 @@ class Storage:
     add: Callable[[Any, PyTree, Array | None], Added]
     read: Callable[[Any, Array, Array | None], PyTree]
     ends: Callable[[Any, Array], tuple[Array, Array, Array]]
+    interrupt: Callable[[Any], Any]
     steps: int
     num_envs: int
     nbytes: int
@@ -102,4 +104,12 @@ def rows_storage(example: PyTree, steps: int, num_envs: int) -> Storage:
         t = take(state, indices.reshape(-1))
         return tuple(x.reshape(indices.shape) for x in (t.reward, t.terminated, t.truncated))
 
-    return Storage(init, add, read, ends, steps, num_envs, nbytes=places * packing.item_bytes + 8 * num_envs)
+    def interrupt(state: RowsState) -> RowsState:
+        if not isinstance(example, Transition):
+            return state
+        newest = newest_places(state.ring, steps)
+        transitions = take(state, newest)
+        rows, _ = packing.pack(transitions._replace(truncated=jnp.ones_like(transitions.truncated)))
+        return state._replace(rows=write_at(state.rows, newest, rows))
+
+    return Storage(init, add, read, ends, interrupt, steps, num_envs, nbytes=places * packing.item_bytes + 8 * num_envs)

@@ -103,7 +103,7 @@ class ImpalaResNet(nn.Module):
             for _ in range(2):
                 y = convolution(features)(jax.nn.relu(norm(x)))
                 x = x + convolution(features)(jax.nn.relu(norm(y)))
-        return _flat(jax.nn.relu(x))
+        return _flat(jax.nn.relu(norm(x)))
 
 
 IMAGES: dict[str, Callable[..., nn.Module]] = {
@@ -122,10 +122,12 @@ def torso_kind(space: spaces.Space, kind: str = "auto") -> str:
     all that is not one array ``[H, W, C]``.
 
     Raises:
-        ValueError: if a convolution is asked for, but the observations are not images.
+        ValueError: if a convolution is asked for, but the observations are not images, or not with their channels last.
     """
     shape = space.shape if isinstance(space, spaces.Box) else None
     image = shape is not None and len(shape) == 3
+    if image and kind != "mlp" and shape[0] < shape[1] == shape[2]:
+        raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
     if kind == "auto":
         return "mlp" if not image else "nature_cnn" if min(shape[:2]) >= 36 else "minatar_cnn"
     if kind in IMAGES and not image:

@@ -151,6 +151,8 @@ class HostRunner:
     def restored(self, state: HostTrainState) -> HostTrainState:
         """Take up a state from a checkpoint: the simulators start new episodes."""
         self._start(iteration=self.iterations_done(state))
+        if isinstance(self.agent.feed, OffPolicy):
+            state = state._replace(buffer=self._run("interrupt", state.buffer))
         return state._replace(carry=self._run("fresh_carry"))
 
     def steps_after(self, iterations: int) -> int:
@@ -276,7 +278,7 @@ class _Programs:
     def get(self, name: Any) -> Callable[..., Any]:
         base, donate = (name[0] if isinstance(name, tuple) else name), ()
         function, axes = getattr(self, f"_{base}")()
-        if base in ("add", "update"):
+        if base in ("add", "interrupt", "update"):
             donate = (0,)
         elif base == "learn":
             # The policy that still acts while it runs may be a part of the agent's state.
@@ -344,6 +346,9 @@ class _Programs:
 
     def _add(self):
         return self.agent.feed.buffer.add, (0, 0, 0)
+
+    def _interrupt(self):
+        return self.agent.feed.buffer.interrupt, (0,)
 
     def _learn(self):
         feed = self.agent.feed

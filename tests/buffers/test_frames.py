@@ -30,8 +30,8 @@ class Stream(NamedTuple):
     """``[T, B]``; where false the transition is noise, and the episode goes on as if it were not there."""
 
     def history(self, env, end):
-        """The valid transitions of an environment before time ``end``, the oldest first."""
-        times = np.flatnonzero(self.valid[:end, env])
+        """The last valid transitions of an environment before time ``end``: more than any ring here holds."""
+        times = np.flatnonzero(self.valid[:end, env])[-20:]
         return jax.tree.map(lambda x: x[times, env], self.transitions)
 
 
@@ -91,6 +91,7 @@ def _expected(history, n, discount):
 
 def _assert_sample(sample, stream, end, n):
     """What is drawn are the newest of each environment, bit for bit; returns how many of each."""
+    sample = jax.device_get(sample)
     drawn, held = sample.transitions, []
     numbers = np.array(drawn.action)
     for env in range(stream.valid.shape[1]):
@@ -164,16 +165,31 @@ def test_nothing_is_given_up_while_episodes_are_long(rng, replay):
 
 
 def test_a_transition_that_was_given_up_is_never_drawn_whatever_its_priority(rng, key):
-    # Episodes of one step: 12 + 2 * 5 frames hold 4 of them.
-    stream, hp = _stream(rng, 40, 1, (6, 5, 1), 4, _one), Hyperparameters()
-    buffer = _buffer(prioritized_replay, stream, 4)
+    # Episodes of one step: 15 frames and 10 to spare hold 5 transitions, each of 5.
+    stream, hp, steps = _stream(rng, 40, 1, (6, 5, 1), 4, _one), Hyperparameters(), 15
+    buffer = _buffer(prioritized_replay, stream, 4, steps=steps)
     add, set_, sample = jax.jit(buffer.add), jax.jit(buffer.set_priorities), jax.jit(buffer.sample, static_argnums=2)
     state = buffer.init()
     for t in range(40):
         state = add(state, jax.tree.map(lambda x, t=t: x[t], stream.transitions))
-        state = set_(state, jnp.arange(-1, STEPS), jnp.linspace(0, 1e3, STEPS + 1), hp)
-        assert _assert_sample(sample(state, key, 128, hp), stream, t + 1, 1) == [min(t + 1, 4)]
-        assert np.count_nonzero(state.tree.levels[-1]) == min(t + 1, 4)
+        state = set_(state, jnp.arange(-1, steps), jnp.linspace(0, 1e3, steps + 1), hp)
+        assert _assert_sample(sample(state, key, 128, hp), stream, t + 1, 1) == [min(t + 1, 5)]
+        assert np.count_nonzero(state.tree.levels[-1]) == buffer.size(state) == min(t + 1, 5)
+
+
+@pytest.mark.parametrize("replay", [uniform_replay, prioritized_replay])
+def test_stacks_do_not_reach_across_an_interruption(rng, key, replay):
+    """Episodes that were broken off, as when simulators start anew, count as truncated."""
+    first, second = (_stream(rng, n, 3, (6, 5, 1), 4, _mixed, masked=True) for n in (CHUNK, 4))
+    second = second._replace(transitions=second.transitions._replace(action=second.transitions.action + 1000))
+    buffer, hp = _buffer(replay, first, 4, n=3), Hyperparameters()
+    add = _add_all(buffer, True)
+    state = add(jax.jit(buffer.interrupt)(add(buffer.init(), *first)), *second)
+    both = jax.tree.map(lambda *x: np.concatenate(x), first, second)
+    for env in range(3):
+        both.transitions.truncated[np.flatnonzero(first.valid[:, env])[-1], env] = True
+    drawn = jax.jit(buffer.sample, static_argnums=2)(state, key, 512, hp)
+    assert sum(_assert_sample(drawn, both, CHUNK + 4, 3)) == buffer.size(state)
 
 
 def test_a_vmapped_buffer_is_the_single_one(rng, key):

@@ -143,6 +143,31 @@ def test_three_steps_by_hand(key, replay, end):
 
 
 @pytest.mark.parametrize("replay", [uniform_replay, prioritized_replay])
+def test_steps_are_not_added_up_across_an_interruption(key, replay):
+    # Two environments in rings of 5, of which the second has shown nothing when both are interrupted.
+    buffer = replay(EXAMPLE, 10, 2, n_step=3)
+    add, state = jax.jit(buffer.add), buffer.init()
+    for i in range(7):
+        if i == 4:
+            state = jax.jit(buffer.interrupt)(state)
+        valid = np.array([True, i >= 4])
+        state = add(state, _transition([i, 10 + i], [2.0**i, 1.0], [False] * 2, [False] * 2), valid)
+    _assert_sample(
+        _sample(buffer, state, key, 128, Hyperparameters(discount=0.5)),
+        {
+            2: (4 + 4, False, True, 3, 2),
+            3: (8, False, True, 3, 1),
+            4: (16 + 16 + 16, False, False, 6, 3),
+            5: (32 + 32, False, False, 6, 2),
+            6: (64, False, False, 6, 1),
+            14: (1.75, False, False, 16, 3),
+            15: (1.5, False, False, 16, 2),
+            16: (1, False, False, 16, 1),
+        },
+    )
+
+
+@pytest.mark.parametrize("replay", [uniform_replay, prioritized_replay])
 def test_one_step_is_the_plain_transition_and_so_is_a_step_that_ends(rng, key, replay):
     steps = [_random_steps(rng, 2, t)._replace(terminated=np.ones(2, bool)) for t in range(5)]
     hp, samples = Hyperparameters(), []

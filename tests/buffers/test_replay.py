@@ -125,6 +125,26 @@ def test_priorities_mean_nothing_to_uniform_replay(key):
     jax.tree.map(np.testing.assert_array_equal, state, after)
 
 
+def test_an_interruption_truncates_the_newest_transition_of_each_environment(key):
+    buffer = uniform_replay(_transition(), 6, 2)
+    state, add = buffer.init(), jax.jit(buffer.add)
+    item = lambda i: Transition(*(jnp.full((2, *s.shape), i, s.dtype) for s in _transition()))
+    for i in range(5):
+        if i in (0, 4):
+            state = buffer.interrupt(state)
+        state = add(state, item(i)._replace(terminated=jnp.zeros(2, bool), truncated=jnp.zeros(2, bool)))
+    drawn = _sample(buffer, state, key, 64).transitions
+    np.testing.assert_array_equal(np.unique(drawn.action), [2, 3, 4])
+    np.testing.assert_array_equal(drawn.truncated, drawn.action == 3)
+    np.testing.assert_array_equal(drawn.reward, drawn.action)
+
+
+def test_an_item_that_is_no_transition_knows_no_interruption():
+    buffer = uniform_replay(ID, 4)
+    state, _ = _fill(buffer, 1, 2)
+    jax.tree.map(np.testing.assert_array_equal, buffer.interrupt(state), state)
+
+
 def test_capacity_is_rounded_up_to_whole_steps_and_memory_is_counted():
     buffer = uniform_replay(_transition(), 10, 4)
     assert buffer.capacity == 12

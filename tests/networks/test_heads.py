@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.networks.heads import QHead, ValueHead
+from jaxrl.networks.heads import QHead, QuantileEmbedding, ValueHead
 
 
 def _randomized(module, rng, key, x):
@@ -52,3 +52,34 @@ def test_rows_of_a_batch_do_not_touch_each_other(rng, key, dueling):
     changed = x.copy()
     changed[1:] += 10
     np.testing.assert_array_equal(head.apply(params, x)[0], head.apply(params, changed)[0])
+
+
+def test_a_dueling_head_of_distributions_subtracts_the_mean_over_the_actions_for_each_output(rng, key):
+    head = QHead(3, dueling=True, outputs=2)
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    params = _randomized(head, rng, key, x)
+    value, advantage = (x @ params["params"][n]["kernel"] + params["params"][n]["bias"] for n in ("value", "advantage"))
+    advantage = advantage.reshape(4, 3, 2)
+    expected = value[:, None, :] + advantage - advantage.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(head.apply(params, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_each_stream_has_hidden_layers_of_its_own(key, dueling):
+    params = QHead(3, dueling, hidden_sizes=(6,)).init(key, jnp.ones((1, 5)))["params"]
+    names = {"advantage_0", "advantage", "value_0", "value"} if dueling else {"q_0", "q"}
+    assert set(params) == names
+    assert all(params[n]["kernel"].shape == (5, 6) for n in names if n.endswith("_0"))
+
+
+def test_a_quantile_is_embedded_by_its_cosines(rng, key):
+    x, taus = rng.normal(size=(2, 5)).astype(np.float32), rng.random((2, 3)).astype(np.float32)
+    module = QuantileEmbedding(num_cosines=4)
+    params = module.init(key, x, taus)
+    dense = params["params"]["Dense_0"]
+    got = module.apply(params, x, taus)
+    for b in range(2):
+        for n in range(3):
+            cosines = np.cos(np.pi * np.arange(4) * taus[b, n])
+            expected = x[b] * np.maximum(cosines @ dense["kernel"] + dense["bias"], 0)
+            np.testing.assert_allclose(got[b, n], expected, rtol=1e-4, atol=1e-5)

@@ -5,8 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
-from jaxrl.networks.torsos import ACTIVATIONS, MLP
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, torso_input, torso_kind
 
 FORMULAS = {
     "tanh": math.tanh,
@@ -57,3 +58,41 @@ def test_any_number_of_batch_axes(key):
     params = jax.jit(network.init)(key, jnp.ones(2))
     for batch in [(), (4,), (3, 4)]:
         assert jax.eval_shape(network.apply, params, jnp.ones((*batch, 2))).shape == (*batch, 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "features"),
+    [
+        # 84 -> 20 -> 9 -> 7 pixels a side, 64 channels
+        ("nature_cnn", (84, 84, 4), 7 * 7 * 64),
+        # 10 -> 8 pixels, 16 channels
+        ("minatar_cnn", (10, 10, 6), 8 * 8 * 16),
+        # 84 -> 42 -> 21 -> 11 pixels, 32 channels
+        ("impala_resnet", (84, 84, 4), 11 * 11 * 32),
+    ],
+)
+def test_convolutions_have_the_sizes_of_their_papers(key, kind, shape, features):
+    out = jax.eval_shape(Torso(kind, ()).init_with_output, key, jnp.ones((2, 3, *shape)))[0]
+    assert out.shape == (2, 3, features)
+    dense = jax.eval_shape(Torso(kind, (7,)).init_with_output, key, jnp.ones((2, *shape)))[0]
+    assert dense.shape == (2, 7)
+
+
+def test_the_torso_goes_by_the_observation():
+    box = lambda shape, dtype=np.float32: spaces.Box(0, 255, shape, dtype)
+    assert torso_kind(box((84, 84, 4), np.uint8)) == "nature_cnn"
+    assert torso_kind(box((10, 10, 4))) == "minatar_cnn"
+    assert torso_kind(box((4,))) == torso_kind(spaces.Discrete(3)) == torso_kind(box((84, 84, 4)), "mlp") == "mlp"
+    with pytest.raises(ValueError, match="torso='nature_cnn'.*images"):
+        torso_kind(box((4,)), "nature_cnn")
+
+
+def test_bytes_are_divided_by_255_and_other_images_are_left_alone():
+    image = np.full((2, 10, 10, 1), 51)
+    np.testing.assert_allclose(
+        torso_input(spaces.Box(0, 255, (10, 10, 1), np.uint8), image.astype(np.uint8), "minatar_cnn"), image / 255
+    )
+    np.testing.assert_allclose(
+        torso_input(spaces.Box(0, 1, (10, 10, 1), np.float32), image.astype(np.float32), "minatar_cnn"), image
+    )
+    assert torso_input(spaces.Box(0, 255, (10, 10, 1), np.uint8), image.astype(np.uint8), "mlp").shape == (2, 100)
