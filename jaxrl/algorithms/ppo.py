@@ -23,7 +23,7 @@ from jaxrl.losses.returns import generalized_advantage_estimation
 from jaxrl.losses.value import clipped_value_loss
 from jaxrl.networks.heads import ValueHead
 from jaxrl.networks.policies import policy_head
-from jaxrl.networks.torsos import ACTIVATIONS, MLP
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, TORSOS, Torso, torso_input, torso_kind
 from jaxrl.optimizers import apply_gradients
 from jaxrl.random import minibatch_indices
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
@@ -42,8 +42,10 @@ class Config:
     """Passes over each rollout."""
     num_minibatches: int = 4
     """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
+    torso: str = "auto"
+    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
     hidden_sizes: tuple[int, ...] = (64, 64)
-    """Widths of the dense layers, of actor and critic alike."""
+    """Widths of the dense layers, of actor and critic alike, after the convolutions of a torso that has some."""
     activation: str = "tanh"
     """Of the dense layers."""
     normalize_advantage: bool = True
@@ -55,6 +57,7 @@ class Config:
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
+        require_choice(self, "torso", TORSOS)
         require_choice(self, "activation", ACTIVATIONS)
         batch = self.num_envs * self.rollout_length
         require(
@@ -105,21 +108,26 @@ class Minibatch(NamedTuple):
 
 class _Actor(nn.Module):
     config: Config
+    kind: str
     head: Callable[[], nn.Module]
 
     @nn.compact
-    def __call__(self, features: Array) -> Any:
-        torso = MLP(self.config.hidden_sizes, self.config.activation, nn.initializers.orthogonal(2**0.5))
-        return self.head()(torso(features))
+    def __call__(self, x: Array) -> Any:
+        return self.head()(_torso(self.config, self.kind)(x))
 
 
 class _Critic(nn.Module):
     config: Config
+    kind: str
 
     @nn.compact
-    def __call__(self, features: Array) -> Array:
-        torso = MLP(self.config.hidden_sizes, self.config.activation, nn.initializers.orthogonal(2**0.5))
-        return ValueHead(nn.initializers.orthogonal(1.0))(torso(features))
+    def __call__(self, x: Array) -> Array:
+        return ValueHead(nn.initializers.orthogonal(1.0))(_torso(self.config, self.kind)(x))
+
+
+def _torso(config: Config, kind: str) -> nn.Module:
+    settings = config.hidden_sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+    return MLP(*settings) if kind == "mlp" else Torso(kind, *settings)
 
 
 def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
@@ -131,12 +139,13 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         config: static configuration.
 
     Raises:
-        ValueError: for an action space that PPO's policies do not cover.
+        ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    actor, critic = _Actor(config, lambda: policy_head(spec.action_space)), _Critic(config)
+    kind = torso_kind(spec.observation_space, config.torso)
+    actor, critic = _Actor(config, kind, lambda: policy_head(spec.action_space)), _Critic(config, kind)
     policy_head(spec.action_space)  # refuse an unsupported space now
     optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
-    features = lambda observation: jax_spaces.flatten(spec.observation_space, observation)
+    features = lambda observation: torso_input(spec.observation_space, observation, kind)
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp

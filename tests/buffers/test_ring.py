@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.buffers.ring import Ring, following_places, holds, multiply_high, uniform_below
+from jaxrl.buffers.ring import Ring, following_places, holds, multiply_high, newest_places, uniform_below
 
 RINGS = [(0, 0), (3, 3), (0, 5), (2, 5), (1, 3), (4, 1)]
 """Rings of 5 steps, as (position, filled): empty, begun, full, wrapped, and with their oldest given up."""
@@ -33,6 +33,13 @@ def test_a_place_is_held_where_its_ring_holds_its_step():
     places = jnp.arange(-4, 5 * num_envs + 4)
     got = holds(Ring(*np.array(RINGS, np.int32).T), 5, places)
     assert got.tolist() == [False] * 4 + expected + [False] * 4
+
+
+def test_the_newest_place_is_the_last_written_and_beyond_the_end_where_nothing_is():
+    num_envs = len(RINGS)
+    places = newest_places(Ring(*np.array(RINGS, np.int32).T), 5)
+    newest = [_held(*ring)[-1] if ring[1] else 5 for ring in RINGS]
+    assert places.tolist() == [step * num_envs + env for env, step in enumerate(newest)]
 
 
 def test_multiply_high_is_exact(rng):
