@@ -178,6 +178,56 @@ def sweep_case(quick: bool) -> Case:
     )
 
 
+def sum_tree_case(quick: bool) -> Case:
+    iterations, small, large = 200 if quick else 4_000, 10_000, 1_000_000
+    mine = lambda capacity: ours(f"jaxrl, {capacity:,}", "tree", capacity=capacity, iterations=iterations)
+    theirs = lambda way: peer(
+        f"flashbax, {way}", "flashbax_tree.py", capacity=large, iterations=iterations // 4, set=way
+    )
+    return Case(
+        "sum_tree",
+        f"Sum-tree in a scan: set 256, add 1, sample 256; {iterations:,} iterations, items {small:,} and {large:,}",
+        (mine(large), mine(small), theirs("bincount"), theirs("scan")),
+        (
+            Ratio("time, jaxrl / flashbax (bincount)", "flashbax, bincount", f"jaxrl, {large:,}", at_most=0.4),
+            Ratio("time, jaxrl / flashbax (scan)", "flashbax, scan", f"jaxrl, {large:,}", at_most=0.4),
+            Ratio("time, 1,000,000 / 10,000", f"jaxrl, {small:,}", f"jaxrl, {large:,}", at_most=1.3),
+        ),
+    )
+
+
+def rainbow_case(quick: bool) -> Case:
+    work = {"env": CARTPOLE, "iterations": 500 if quick else 6_000, "steps": 1_000_000, "buffer_size": CAPACITY}
+    rainbow = lambda name, **switches: ours(name, "iterations", algorithm="rainbow", **switches, **work)
+    return Case(
+        "rainbow",
+        f"Rainbow on the work of DQN, {work['iterations']:,} iterations: prioritised 3-step against uniform 1-step",
+        (
+            rainbow("rainbow", prioritized=True, n_step=3),
+            rainbow("same network, uniform, 1-step", prioritized=False, n_step=1),
+            ours("dqn", "iterations", algorithm="dqn", **work),
+        ),
+        (
+            Ratio("rainbow / same network, uniform", "rainbow", "same network, uniform, 1-step", at_least=0.6),
+            Ratio("rainbow / dqn with its smaller network", "rainbow", "dqn"),
+        ),
+    )
+
+
+def prioritized_seeds_case(quick: bool) -> Case:
+    work = {"algorithm": "prioritized_dqn", "env": CARTPOLE, "steps": 1_000_000, "buffer_size": CAPACITY}
+    few, many = (100, 500) if quick else (1_000, 6_000)
+    return Case(
+        "prioritized_seeds",
+        "Prioritised DQN, batches of 64, an update at each step: 16 seeds on two CPU devices against one",
+        (
+            ours("16 seeds", "iterations", iterations=few, seeds=16, devices=2, **work),
+            ours("1 seed", "iterations", iterations=many, **work),
+        ),
+        (Ratio("16 seeds / 1 seed", "16 seeds", "1 seed", at_least=1.5),),
+    )
+
+
 CASES: dict[str, Callable[[bool], Case]] = {
     "ppo": ppo_case,
     "ppo_8seeds": ppo_8seeds_case,
@@ -187,5 +237,8 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "compile": compile_case,
     "import": import_case,
     "sweep": sweep_case,
+    "sum_tree": sum_tree_case,
+    "rainbow": rainbow_case,
+    "prioritized_seeds": prioritized_seeds_case,
 }
 """By name: ``case(quick)``, where a quick case does little work, only to see that it runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -11,7 +12,8 @@ from peers.protocol import compiled, parameters, report, serve
 
 import jaxrl
 from jaxrl import envs
-from jaxrl.algorithms import dqn, ppo
+from jaxrl.algorithms import dqn, ppo, rainbow
+from jaxrl.buffers import sum_tree
 from jaxrl.schedules import linear
 from jaxrl.training import compiler_options, make_runner, make_train, use_cpu_devices
 
@@ -33,7 +35,23 @@ def make_dqn(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
     return dqn.make(env.spec, config), dqn.Hyperparameters()
 
 
-MAKE = {"ppo": make_ppo, "dqn": make_dqn}
+def make_rainbow(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
+    """Rainbow on the work of ``make_dqn``: ``prioritized`` and ``n_step`` are wanted, the network is its own."""
+    config = rainbow.Config(
+        num_envs=1, hidden_sizes=(64,), head_sizes=(64,), v_min=0.0, v_max=100.0, target_update_period=100,
+        batch_size=256, buffer_size=wanted["buffer_size"], prefill=1_000,
+        prioritized=wanted["prioritized"], n_step=wanted["n_step"],
+    )  # fmt: skip
+    return rainbow.make(env.spec, config), rainbow.Hyperparameters()
+
+
+def make_prioritized_dqn(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
+    """``make_dqn`` with priorities and batches of 64."""
+    agent, hp = make_dqn(env, wanted)
+    return dqn.make(env.spec, dataclasses.replace(agent.config, prioritized=True, batch_size=64)), hp
+
+
+MAKE = {"ppo": make_ppo, "dqn": make_dqn, "rainbow": make_rainbow, "prioritized_dqn": make_prioritized_dqn}
 
 
 def whole_run(wanted: dict[str, Any]) -> None:
@@ -60,6 +78,33 @@ def iterations(wanted: dict[str, Any]) -> None:
         return wanted["iterations"] * runner.steps_per_iteration * runner.num_seeds
 
     serve(work, compile_seconds=runner.compile_seconds, packages=PACKAGES)
+
+
+def tree(wanted: dict[str, Any]) -> None:
+    """The sum-tree alone, in a scan that sets 256 values, adds one and samples 256 items."""
+    capacity, batch_size = wanted["capacity"], 256
+
+    def step(carry, key):
+        tree, indices, values, position = carry
+        tree = sum_tree.set(tree, indices, values)
+        tree = sum_tree.set(tree, position[None], jnp.ones((1,)))
+        indices = sum_tree.stratified(tree, jax.random.uniform(key, (batch_size,)))
+        values = 0.9 * sum_tree.get(tree, indices) + 0.1 * jnp.abs(jnp.sin(indices * 1.0))
+        return (tree, indices, values, (position + 1) % capacity), None
+
+    def run(carry, key):
+        return jax.lax.scan(step, carry, jax.random.split(key, wanted["iterations"]))[0]
+
+    full = sum_tree.set(sum_tree.init(capacity), jnp.arange(capacity), jnp.ones(capacity))
+    carry = full, jnp.arange(batch_size), jnp.ones(batch_size), jnp.int32(0)
+    program, seconds = compiled(jax.jit(run, donate_argnums=0), carry, jax.random.key(0))
+
+    def work() -> int:
+        nonlocal carry
+        carry = jax.block_until_ready(program(carry, jax.random.key(1)))
+        return wanted["iterations"]
+
+    serve(work, compile_seconds=seconds, packages=PACKAGES)
 
 
 def sweep(wanted: dict[str, Any]) -> None:
@@ -138,7 +183,7 @@ def _runner(wanted: dict[str, Any]) -> Any:
     return make_runner(agent, env, wanted["steps"], seeds=range(wanted.get("seeds", 1)), hp=hp)
 
 
-TASKS = {"whole_run": whole_run, "iterations": iterations, "sweep": sweep, "compile": compile_only}
+TASKS = {"whole_run": whole_run, "iterations": iterations, "sweep": sweep, "compile": compile_only, "tree": tree}
 
 if __name__ == "__main__":
     wanted = parameters()

@@ -48,12 +48,13 @@ def categorical_projection(support_values: Array, probabilities: Array, support:
     """
     chex.assert_rank([support_values, probabilities, support], [2, 2, 1])
     chex.assert_equal_shape([support_values, probabilities])
-    # How much of each gap of the support lies below an atom, [B, M, K - 1]: ones, a fraction, zeros. What an
-    # atom gives to z_i is the difference of the two gaps beside it: differences telescope, so mass is conserved.
-    below = jnp.clip((support_values[..., None] - support[:-1]) / jnp.diff(support), 0.0, 1.0)
-    before = jnp.pad(below, ((0, 0), (0, 0), (1, 0)), constant_values=1.0)
-    after = jnp.pad(below, ((0, 0), (0, 0), (0, 1)))
-    return jnp.sum((before - after) * probabilities[..., None], axis=1)
+    # How much of each gap of the support lies below an atom, [B, M, K - 1]: ones, a fraction, zeros. Summed over
+    # the atoms, what z_i gets is the difference of the two gaps beside it: it telescopes, so mass is conserved.
+    below = jnp.clip((support_values[..., None] - support[:-1]) * (1.0 / jnp.diff(support)), 0.0, 1.0)
+    beyond = jnp.sum(below * probabilities[..., None], axis=1)
+    total = jnp.sum(probabilities, axis=1, keepdims=True)
+    mass = jnp.concatenate([total, beyond], axis=1) - jnp.pad(beyond, ((0, 0), (0, 1)))
+    return jnp.maximum(mass, 0.0)
 
 
 def categorical_target(

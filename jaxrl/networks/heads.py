@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.networks.noisy import Noise, NoisyDense
+from jaxrl.networks.noisy import Noise, NoisyDense, noise_size
 from jaxrl.networks.torsos import ACTIVATIONS, Initializer
 
 Array = jax.Array
@@ -52,28 +53,38 @@ class QHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, noise: Noise | None = None) -> Array:
-        layers = 0
+        streams = {"advantage": self.num_actions, "value": 1} if self.dueling else {"q": self.num_actions}
+        draws = self._draws(x, noise, streams.values())
 
         def dense(features: int, name: str, x: Array) -> Array:
-            nonlocal layers
             if self.noise == "none":
                 return nn.Dense(features, name=name)(x)
-            layers += 1
-            independent = self.noise == "independent"
-            return NoisyDense(features, layers, independent, self.sigma, name=name)(x, noise)
+            return NoisyDense(features, self.noise == "independent", self.sigma, name=name)(x, next(draws))
 
-        def stream(width: int, name: str) -> Array:
+        def stream(name: str, width: int) -> Array:
             y = x
             for i, size in enumerate(self.hidden_sizes):
                 y = ACTIVATIONS[self.activation](dense(size, f"{name}_{i}", y))
             y = dense(width * self.outputs, name, y)
             return y if self.outputs == 1 else y.reshape(*y.shape[:-1], width, self.outputs)
 
+        made = [stream(name, width) for name, width in streams.items()]
         if not self.dueling:
-            return stream(self.num_actions, "q")
-        advantage, value = stream(self.num_actions, "advantage"), stream(1, "value")
+            return made[0]
+        advantage, value = made
         action_axis = -1 if self.outputs == 1 else -2
         return value + advantage - jnp.mean(advantage, axis=action_axis, keepdims=True)
+
+    def _draws(self, x: Array, noise: Noise | None, widths: Iterable[int]) -> Iterator[Array | None]:
+        """The unit normals of each layer, in order."""
+        layers = []
+        for width in widths:
+            sizes = [x.shape[-1], *self.hidden_sizes, width * self.outputs]
+            layers += [noise_size(i, o, self.noise == "independent") for i, o in itertools.pairwise(sizes)]
+        if noise is None:
+            return iter([None] * len(layers))
+        edges = list(itertools.accumulate(layers))[:-1]
+        return iter(jnp.split(noise.draw(x.shape[0], sum(layers)), edges, axis=1))
 
 
 class QuantileEmbedding(nn.Module):

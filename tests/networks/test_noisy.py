@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 
 from jaxrl.networks.heads import QHead
-from jaxrl.networks.noisy import Noise, NoisyDense
+from jaxrl.networks.noisy import Noise, NoisyDense, noise_size
 
 INPUTS, OUTPUTS, BATCH = 5, 3, 4
 
 
 def make(key, independent):
-    layer = NoisyDense(OUTPUTS, layer=1, independent=independent)
+    layer = NoisyDense(OUTPUTS, independent=independent)
     x = jax.random.normal(jax.random.fold_in(key, 9), (BATCH, INPUTS))
     return layer, layer.init(key, x), x
+
+
+def draw(key, rows, independent):
+    """Unit normals for the layer, and the parts of them for inputs (or weights) and for outputs."""
+    normals = np.array(Noise(key, per_row=rows > 1).draw(rows, noise_size(INPUTS, OUTPUTS, independent)))
+    return normals, normals[:, :-OUTPUTS], normals[:, -OUTPUTS:]
 
 
 def signed_root(x):
@@ -29,11 +35,10 @@ def test_without_noise_it_is_a_dense_layer(key, independent):
 @pytest.mark.parametrize("per_row", [False, True])
 def test_factorised_noise_is_an_outer_product_for_each_row(key, per_row):
     layer, params, x = make(key, False)
-    noise, p = Noise(key, per_row), params["params"]
-    rows = BATCH if per_row else 1
-    e_in = signed_root(np.asarray(jax.random.normal(jax.random.fold_in(key, 2), (rows, INPUTS))))
-    e_out = signed_root(np.asarray(jax.random.normal(jax.random.fold_in(key, 3), (rows, OUTPUTS))))
-    y = layer.apply(params, x, noise)
+    p = params["params"]
+    normals, e_in, e_out = draw(key, BATCH if per_row else 1, False)
+    e_in, e_out = signed_root(e_in), signed_root(e_out)
+    y = layer.apply(params, x, normals)
     for b in range(BATCH):
         r = b if per_row else 0
         kernel = p["kernel"] + p["kernel_sigma"] * np.outer(e_in[r], e_out[r])
@@ -43,10 +48,10 @@ def test_factorised_noise_is_an_outer_product_for_each_row(key, per_row):
 @pytest.mark.parametrize("per_row", [False, True])
 def test_independent_noise_has_a_draw_for_each_weight(key, per_row):
     layer, params, x = make(key, True)
-    p, rows = params["params"], BATCH if per_row else 1
-    e_w = np.asarray(jax.random.normal(jax.random.fold_in(key, 2), (rows, INPUTS, OUTPUTS)))
-    e_b = np.asarray(jax.random.normal(jax.random.fold_in(key, 3), (rows, OUTPUTS)))
-    y = layer.apply(params, x, Noise(key, per_row))
+    p = params["params"]
+    normals, e_w, e_b = draw(key, BATCH if per_row else 1, True)
+    e_w = e_w.reshape(-1, INPUTS, OUTPUTS)
+    y = layer.apply(params, x, normals)
     for b in range(BATCH):
         r = b if per_row else 0
         kernel = p["kernel"] + p["kernel_sigma"] * e_w[r]
@@ -66,27 +71,36 @@ def test_the_deviations_start_as_in_the_paper(key):
 def test_noise_has_mean_zero_and_rows_of_their_own(key, independent):
     layer, params, _ = make(key, independent)
     x = jnp.ones((20_000, INPUTS))
-    noisy = layer.apply(params, x, Noise(key, per_row=True))
+    noisy = layer.apply(params, x, draw(key, 20_000, independent)[0])
     np.testing.assert_allclose(jnp.mean(noisy, axis=0), layer.apply(params, x[:1])[0], atol=0.02)
-    shared = layer.apply(params, x, Noise(key))
+    shared = layer.apply(params, x, draw(key, 1, independent)[0])
     assert len(np.unique(np.asarray(noisy[:, 0]))) > 19_000 and len(np.unique(np.asarray(shared[:, 0]))) == 1
 
 
+@pytest.mark.parametrize("independent", [False, True])
+def test_rows_of_several_vectors_share_the_noise_of_their_row(key, independent):
+    layer, params, _ = make(key, independent)
+    x = jax.random.normal(key, (BATCH, 6, INPUTS))
+    normals = draw(key, BATCH, independent)[0]
+    together = layer.apply(params, x, normals)
+    for i in range(6):
+        np.testing.assert_allclose(together[:, i], layer.apply(params, x[:, i], normals), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("noise", ["factorised", "independent"])
 @pytest.mark.parametrize("dueling", [False, True])
 @pytest.mark.parametrize("outputs", [1, 7])
-def test_every_layer_of_a_noisy_head_draws_its_own_noise(key, dueling, outputs):
-    head = QHead(2, dueling, outputs, hidden_sizes=(6,), noise="factorised")
+def test_every_layer_of_a_noisy_head_has_noise_of_its_own(key, noise, dueling, outputs):
+    head = QHead(2, dueling, outputs, hidden_sizes=(6,), noise=noise)
     x = jnp.ones((3, INPUTS))
     params = head.init(key, x)
-    layers = {2 * i + j for i in range(1, 1 + (4 if dueling else 2)) for j in (0, 1)}
-    drawn = []
-
-    class Recording(Noise):
-        def normal(self, layer, x, *shape):
-            drawn.append(layer)
-            return super().normal(layer, x, *shape)
-
-    one = head.apply(params, x, Recording(key))
-    assert sorted(drawn) == sorted(layers)
-    assert one.shape == ((3, 2) if outputs == 1 else (3, 2, outputs))
-    assert not np.allclose(one, head.apply(params, x, Noise(jax.random.key(5))))
+    clean, noisy = head.apply(params, x), head.apply(params, x, Noise(key))
+    assert noisy.shape == clean.shape == ((3, 2) if outputs == 1 else (3, 2, outputs))
+    assert not np.allclose(noisy, head.apply(params, x, Noise(jax.random.key(5))))
+    np.testing.assert_allclose(noisy[0], noisy[1], rtol=1e-5)
+    assert not np.allclose(*head.apply(params, x, Noise(key, per_row=True))[:2])
+    # Every normal is used: the gradient of the outputs with respect to the deviations is nowhere zero.
+    many = jax.random.normal(key, (32, INPUTS))
+    gradient = jax.grad(lambda p: jnp.sum(jnp.sin(head.apply(p, many, Noise(key)))))(params)["params"]
+    for layer in gradient.values():
+        assert np.any(layer["kernel_sigma"] != 0) and np.any(layer["bias_sigma"] != 0)

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
+from jaxrl.experiment.presets.preset import Preset
 from jaxrl.schedules import linear
+
+CARTPOLE_HYPERPARAMETERS = {
+    "learning_rate": linear(1e-3, 0.0, fraction=1.0),
+    "discount": 0.98,
+    "epsilon": linear(1.0, 0.05, fraction=0.2),
+    "tau": 0.02,
+    "max_grad_norm": 10.0,
+}
+CARTPOLE_CONFIG = {
+    "num_envs": 8,
+    "hidden_sizes": (128, 128),
+    "layer_norm": True,
+    "target_update": "polyak",
+    "buffer_size": 50_000,
+    "batch_size": 64,
+    "prefill": 1_000,
+    "updates_per_iteration": 8,
+}
+"""Of the value-based family: an update for each step, with layer normalisation."""
 
 PRESETS = [
     Preset(
@@ -59,31 +78,36 @@ PRESETS = [
         name="dqn/CartPole-v1",
         algorithm="dqn",
         env="CartPole-v1",
-        source=(
-            "rejax, configs/gymnax/cartpole.yaml, DQN; tuned here: wider network, learning rate doubled and annealed, "
-            "more exploration at the end, no gradient clipping"
-        ),
-        hyperparameters={
-            "learning_rate": linear(2e-3, 0.0, fraction=1.0),
-            "discount": 0.99,
-            "epsilon": linear(1.0, 0.1, fraction=0.5),
-            "tau": 0.02,
-            "max_grad_norm": UNCLIPPED,
-        },
-        config={
-            "num_envs": 10,
-            "hidden_sizes": (128, 128),
-            "activation": "silu",
-            "double_q": True,
-            "dueling": True,
-            "loss": "mse",
-            "target_update": "polyak",
-            "buffer_size": 50_000,
-            "batch_size": 100,
-            "prefill": 5_000,
-            "steps_per_update": 1,
-            "updates_per_iteration": 5,
-        },
+        source="tuned here: layer normalisation keeps the values from being overestimated",
+        hyperparameters=CARTPOLE_HYPERPARAMETERS,
+        config=CARTPOLE_CONFIG | {"double_q": False, "loss": "mse"},
         total_steps=100_000,
+    ),
+    Preset(
+        name="munchausen_dqn/CartPole-v1",
+        algorithm="munchausen_dqn",
+        env="CartPole-v1",
+        source="dqn/CartPole-v1",
+        hyperparameters=CARTPOLE_HYPERPARAMETERS,
+        config=CARTPOLE_CONFIG | {"loss": "mse"},
+        total_steps=50_000,
+    ),
+    Preset(
+        name="c51/CartPole-v1",
+        algorithm="c51",
+        env="CartPole-v1",
+        source="dqn/CartPole-v1, with the atoms between the least and the greatest return",
+        hyperparameters=CARTPOLE_HYPERPARAMETERS,
+        config=CARTPOLE_CONFIG | {"v_min": 0.0, "v_max": 50.0},
+        total_steps=50_000,
+    ),
+    Preset(
+        name="rainbow/CartPole-v1",
+        algorithm="rainbow",
+        env="CartPole-v1",
+        source="c51/CartPole-v1, with half the updates",
+        hyperparameters=CARTPOLE_HYPERPARAMETERS,
+        config=CARTPOLE_CONFIG | {"v_min": 0.0, "v_max": 50.0, "updates_per_iteration": 4},
+        total_steps=50_000,
     ),
 ]
