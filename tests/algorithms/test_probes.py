@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, qr_dqn, rainbow
+from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, pqn, qr_dqn, rainbow
 from jaxrl.envs import probes
 from jaxrl.schedules import linear
 
@@ -20,6 +20,12 @@ def make_ppo(spec):
     )
     hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
     return ppo.make(spec, config), hp, 16_000
+
+
+def make_pqn(spec):
+    config = pqn.Config(num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,))
+    hp = pqn.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, epsilon=0.5)
+    return pqn.make(spec, config), hp, 16_000
 
 
 def make_member(module, spec, hp=None, **switches):
@@ -36,6 +42,7 @@ def make_member(module, spec, hp=None, **switches):
 
 VARIANTS = {
     "ppo": make_ppo,
+    "pqn": make_pqn,
     "dqn": functools.partial(make_member, dqn, double_q=False),
     "dqn-double-dueling": functools.partial(make_member, dqn, dueling=True, loss="mse"),
     "dqn-polyak": functools.partial(make_member, dqn, target_update="polyak"),
@@ -51,7 +58,8 @@ VARIANTS = {
     "rainbow-of-means": functools.partial(make_member, rainbow, distributional=False),
     "munchausen_dqn": functools.partial(make_member, munchausen_dqn, hp={"entropy_temperature": 0.003}),
 }
-THOROUGH = ("ppo", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
+THOROUGH = ("ppo", "pqn", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
+NOT_QUICK = ("dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means")
 DISCRETE = {
     "constant_reward": probes.constant_reward,
     "reward_from_observation": probes.reward_from_observation,
@@ -77,19 +85,31 @@ def check(make, probe, tolerance):
         np.testing.assert_allclose(action, probe.best_action, atol=0.15)
 
 
-# What does not depend on a switch is shown by the plain variant.
-CASES = [
+# What does not depend on a switch is shown by the plain variant. Compilation is the cost: of most variants the quick
+# tests see one probe, the learning tests all.
+ALL = [
     (v, p)
     for v in VARIANTS
     for p in DISCRETE
     if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
 ]
+QUICK = [(v, p) for v, p in ALL if v in ("ppo", "dqn") or (p == "two_steps" and v not in NOT_QUICK)]
 
 
-@pytest.mark.parametrize(("variant", "probe"), CASES)
-def test_the_exact_value(variant, probe):
+def exact_value(variant, probe):
     # An algorithm that stops at the time limit finds less than 5 of the 10.
     check(VARIANTS[variant], DISCRETE[probe](), tolerance=1.0 if probe == "truncation" else 0.1)
+
+
+@pytest.mark.parametrize(("variant", "probe"), QUICK)
+def test_the_exact_value(variant, probe):
+    exact_value(variant, probe)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize(("variant", "probe"), sorted({*ALL} - {*QUICK}))
+def test_the_exact_value_in_every_combination(variant, probe):
+    exact_value(variant, probe)
 
 
 @pytest.mark.parametrize("probe", CONTINUOUS)
