@@ -285,7 +285,9 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
         _require(
             _same(*_rows(observations, ~ended)), "observation and next_observation differ although no episode ended"
         )
-        length[ended], returns[ended] = 0, 0
+        # Statistics may be of longer episodes than the learner's.
+        finished = info.get("episode_ended", ended)
+        length[finished], returns[finished] = 0, 0
         ended_before = ended
     if count and same_observation and step.valid is None:
         warnings.append(

@@ -137,7 +137,7 @@ def from_vector(
     )
 
 
-class EnvironmentList:
+class EnvironmentList(VectorEnv):
     """A ``VectorEnv`` of single environments, stepped in turn and reset in the very step that ends an episode.
 
     It does what ``SyncVectorEnv`` with same-step reset does, without the copies and the batching of infos.
@@ -158,9 +158,12 @@ class EnvironmentList:
         ]
         return self._stack(self._observations)
 
-    def step(self, action: PyTree) -> HostStep:
+    def send(self, action: PyTree) -> None:
+        self._action = action
+
+    def receive(self) -> HostStep:
         observations, rewards, terminated, truncated = [], [], [], []
-        for env, a in zip(self._envs, self._split(action), strict=True):
+        for env, a in zip(self._envs, self._split(self._action), strict=True):
             observation, reward, is_terminated, is_truncated, _ = env.step(a)
             observations.append(observation)
             rewards.append(reward)
@@ -182,13 +185,18 @@ class EnvironmentList:
             env.close()
 
 
-class AdaptedVectorEnv:
-    """A ``VectorEnv`` around a vector environment of Gymnasium's kind, in either of its two modes of reset."""
+class AdaptedVectorEnv(VectorEnv):
+    """A ``VectorEnv`` around a vector environment of Gymnasium's kind, in either of its two modes of reset.
+
+    Gymnasium's ``AsyncVectorEnv`` steps between ``send`` and ``receive``, any other one in ``receive``.
+    """
 
     def __init__(self, envs: gymnasium.vector.VectorEnv, on_close: Callable[[], None] | None = None):
         self._envs = envs
         self._on_close = on_close or envs.close
         self.num_envs = envs.num_envs
+        # Neither a wrapper nor a subclass, whose own ``step`` would be passed over.
+        self._asynchronous = type(envs) is gymnasium.vector.AsyncVectorEnv
         self._same_step = _autoreset_mode(envs) == AutoresetMode.SAME_STEP
         self._own = _copier(envs.single_observation_space)
         self._stack = _stacker(envs.single_observation_space)
@@ -202,8 +210,14 @@ class AdaptedVectorEnv:
         self._ended = np.zeros(self.num_envs, bool)
         return self._own(self._envs.reset(seed=int(seed))[0])
 
-    def step(self, action: PyTree) -> HostStep:
-        observation, reward, terminated, truncated, infos = self._envs.step(self._to_actions(action))
+    def send(self, action: PyTree) -> None:
+        self._action = self._to_actions(action)
+        if self._asynchronous:
+            self._envs.step_async(self._action)
+
+    def receive(self) -> HostStep:
+        result = self._envs.step_wait() if self._asynchronous else self._envs.step(self._action)
+        observation, reward, terminated, truncated, infos = result
         observation = next_observation = self._own(observation)
         reward, terminated, truncated = (
             np.array(reward, np.float32),

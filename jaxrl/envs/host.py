@@ -17,7 +17,9 @@ class HostStep(NamedTuple):
 
     timestep: TimeStep
     """NumPy arrays ``[B, ...]``. ``info`` has ``episode_return`` (float32) and ``episode_length`` (int32), the
-    running sums of the raw reward and of the steps, those of the whole episode at the step that ends it."""
+    running sums of the raw reward and of the steps, those of the whole episode at the step that ends it.
+    It may have ``episode_ended`` (bool): where an episode ended that these sums are of, if that is not where
+    ``terminated`` or ``truncated``. (In Atari a lost life terminates what is learned from, not the game.)"""
     valid: np.ndarray | None
     """``[B]`` False where nothing happened: the dummy step in which a simulator with next-step reset only
     returns the new episode's first observation. It must not be learned from. None when all are real."""
@@ -26,7 +28,8 @@ class HostStep(NamedTuple):
 class VectorEnv(Protocol):
     """``B`` environments stepped together, which reset themselves when an episode ends.
 
-    The arrays that it returns are never written to again.
+    The arrays that it returns are never written to again. A driver may compute between ``send`` and ``receive``,
+    while the environments step; each ``send`` is followed by one ``receive``. Adapters inherit ``step``.
     """
 
     num_envs: int
@@ -35,9 +38,21 @@ class VectorEnv(Protocol):
         """Start new episodes; the same seed gives the same ones. Returns the observation ``[B, ...]``."""
         ...
 
-    def step(self, action: PyTree) -> HostStep:
-        """Take one action ``[B, ...]`` in each: a ``Box`` in ``[-1, 1]``, a ``Discrete`` counted from 0."""
+    def send(self, action: PyTree) -> None:
+        """Begin a step: one action ``[B, ...]`` in each, a ``Box`` in ``[-1, 1]``, a ``Discrete`` counted from 0.
+
+        Where nothing runs by itself, as with environments in this process, it is ``receive`` that does the work.
+        """
         ...
+
+    def receive(self) -> HostStep:
+        """Wait for the step that ``send`` began."""
+        ...
+
+    def step(self, action: PyTree) -> HostStep:
+        """Take one action in each: ``send``, then ``receive``."""
+        self.send(action)
+        return self.receive()
 
     def close(self) -> None:
         """Stop the simulators."""
@@ -57,6 +72,9 @@ class HostEnvironment:
         make_single: ``make_single(render_mode) -> gymnasium.Env``, for rendering; it takes the environment's
             own actions. None if there is no way to make one.
         num_envs: the only number that ``make_vector`` accepts, if there is one.
+        make_eval_vector: as ``make_vector``, for evaluations, if they are to play by other rules (Atari: the
+            whole game, although a lost life terminates in training).
+        frame_stack: see ``Spec.frame_stack``.
     """
 
     name: str
@@ -66,11 +84,13 @@ class HostEnvironment:
     make_vector: Callable[[int], VectorEnv]
     make_single: Callable[[str | None], Any] | None = None
     num_envs: int | None = None
+    make_eval_vector: Callable[[int], VectorEnv] | None = None
+    frame_stack: int = 0
 
     @property
     def spec(self) -> Spec:
         """What an algorithm needs to know to be built."""
-        return Spec(self.name, self.observation_space, self.action_space, self.max_episode_steps)
+        return Spec(self.name, self.observation_space, self.action_space, self.max_episode_steps, self.frame_stack)
 
 
 class RunningEpisodes:

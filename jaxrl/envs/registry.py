@@ -16,7 +16,11 @@ from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
 from jaxrl.validation import did_you_mean, require
 
-SUITES = {"gymnax": "jaxrl.envs.gymnax_adapter", "gymnasium": "jaxrl.envs.gymnasium_adapter"}
+SUITES = {
+    "gymnax": "jaxrl.envs.gymnax_adapter",
+    "gymnasium": "jaxrl.envs.gymnasium_adapter",
+    "atari": "jaxrl.envs.atari_adapter",
+}
 """Modules with ``names()`` and ``make(name, **parameters)``, by prefix; earlier ones are preferred."""
 
 _registered: dict[str, Callable[..., Any]] = {}
@@ -28,9 +32,10 @@ def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
     Args:
         id: a name that was given to ``register``; an id of a suite, of which a compiled one is preferred
             (``"CartPole-v1"``); the same with a prefix that chooses (``"gymnax:CartPole-v1"``,
-            ``"gymnasium:CartPole-v1"``); or ``"module.path:factory"``, a function of yours.
-        **parameters: passed to what makes it: parameters of a gymnax environment, keyword arguments of
-            ``gymnasium.make`` or of your factory. ``max_episode_steps`` sets the time limit in each suite.
+            ``"gymnasium:CartPole-v1"``, ``"atari:Pong"``); or ``"module.path:factory"``, a function of yours.
+        **parameters: passed to what makes it: parameters of a gymnax environment, ``Options`` of an Atari game,
+            keyword arguments of ``gymnasium.make`` or of your factory. ``max_episode_steps`` sets the time limit
+            in gymnax and Gymnasium.
 
     Raises:
         ValueError: if there is no such environment (with the nearest names) or parameter.
@@ -49,7 +54,7 @@ def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
         return _adapt(_imported(prefix, rest, id), parameters, id)
     for suite in SUITES:
         # Atari's ids are only known to Gymnasium once their package is imported.
-        if id in _suite(suite).names() or (suite == "gymnasium" and id.startswith("ALE/")):
+        if id in _names(suite) or (suite == "gymnasium" and id.startswith("ALE/")):
             return _make_in(suite, id, parameters)
     known = [name for group in names().values() for name in group]
     raise ValueError(
@@ -75,16 +80,19 @@ def register(name: str, factory: Callable[..., Any]) -> None:
 def names() -> dict[str, list[str]]:
     """The ids of each suite that is installed, and first those of ``register``."""
     found = {"registered": list(_registered)} if _registered else {}
-    for suite in SUITES:
-        try:
-            found[suite] = _suite(suite).names()
-        except ImportError:
-            continue
-    return found
+    return found | {suite: ids for suite in SUITES if (ids := _names(suite))}
 
 
 def _suite(suite: str) -> ModuleType:
     return importlib.import_module(SUITES[suite])
+
+
+def _names(suite: str) -> list[str]:
+    """The ids of a suite; none if its package is not installed."""
+    try:
+        return _suite(suite).names()
+    except ImportError:
+        return []
 
 
 def _make_in(suite: str, name: str, parameters: dict[str, Any]) -> Environment | HostEnvironment:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from jaxrl.algorithms import ALGORITHMS
+from jaxrl.experiment.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -74,6 +75,15 @@ def test_an_algorithm_has_a_page_with_all_of_its_options(name, hooks):
         assert row[1] == (",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower())
     for heading in ("Idea", "Equations", "Pseudo-code", "Options", "Measured results", "References"):
         assert f"\n## {heading}\n" in rendered
+
+
+def test_the_page_of_presets_has_each_with_its_values(hooks):
+    rendered = hooks.on_page_markdown((DOCS / "presets.md").read_text())
+    assert "<!-- presets" not in rendered
+    for preset in PRESETS.values():
+        assert f"\n### {preset.name}\n" in rendered and preset.source in rendered
+    assert "hp.epsilon: piecewise([(20000.0, 1.0), (270000.0, 0.01)])" in rendered
+    assert "env.protocol: machado" in rendered and "reward_clip: 1.0" in rendered
 
 
 def test_the_reference_has_every_public_module():

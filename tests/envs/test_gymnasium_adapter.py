@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from jaxrl import envs
@@ -123,6 +123,33 @@ def test_two_vector_environments_of_one_class_keep_their_modes(Counter):
     vector = envs.from_vector(first).make_vector(1)
     vector.reset(seed=0)
     assert vector.step(zeros(1)).valid is None
+
+
+@pytest.mark.parametrize("mode", [None, AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_send_and_receive_are_a_step(Counter, mode):
+    stepping, sending = make_vector(Counter, mode), make_vector(Counter, mode)
+    np.testing.assert_array_equal(stepping.reset(seed=0), sending.reset(seed=0))
+    for t in range(4):
+        action = zeros(2) + 0.1 * t
+        expected = stepping.step(action)
+        sending.send(action)
+        jax.tree.map(np.testing.assert_array_equal, sending.receive(), expected)
+
+
+def test_an_asynchronous_vector_environment_steps_while_the_driver_computes():
+    make = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=2)]
+    options = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    asynchronous = AsyncVectorEnv(make, **options, context="spawn")
+    vector = envs.from_vector(asynchronous).make_vector(1)
+    expected = envs.from_vector(SyncVectorEnv(make, **options)).make_vector(1)
+    np.testing.assert_array_equal(vector.reset(seed=0), expected.reset(seed=0))
+    for _ in range(3):
+        vector.send(np.ones(1, np.int32))
+        assert asynchronous._state.value == "step"
+        step = vector.receive()
+        jax.tree.map(np.testing.assert_array_equal, step, expected.step(np.ones(1, np.int32)))
+    assert step.timestep.info["episode_length"].tolist() == [1]
+    asynchronous.close()
 
 
 def test_without_auto_reset_is_refused(Counter):

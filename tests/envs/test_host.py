@@ -1,7 +1,7 @@
 import numpy as np
 
 from jaxrl.envs import HostEnvironment
-from jaxrl.envs.host import RunningEpisodes
+from jaxrl.envs.host import RunningEpisodes, VectorEnv
 
 
 def test_running_episodes_start_anew_after_an_end():
@@ -33,3 +33,14 @@ def test_the_spec_is_what_an_algorithm_needs(Counter):
     space = Counter().action_space
     env = HostEnvironment("name", space, space, 7, make_vector=lambda n: None)
     assert (env.spec.name, env.spec.max_episode_steps, env.spec.action_space) == ("name", 7, space)
+
+
+def test_a_step_is_a_send_and_a_receive():
+    class Echo(VectorEnv):
+        def send(self, action):
+            self.action = action
+
+        def receive(self):
+            return self.action
+
+    assert Echo().step(3) == 3

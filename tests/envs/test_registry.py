@@ -86,6 +86,15 @@ def test_names():
     assert "Ant-v5" in names["gymnasium"]
 
 
+def test_a_suite_that_is_not_installed_is_passed_over(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    assert "atari" not in envs.names()
+    with pytest.raises(ImportError, match=r"env='Pong': .*pip install 'jaxrl\[atari\]'"):
+        envs.make("atari:Pong")
+    with pytest.raises(ValueError, match="there is no such environment"):
+        envs.make("Pong")
+
+
 def test_importing_makes_nothing():
-    code = "import sys, jaxrl.envs; assert not {'gymnax', 'matplotlib', 'pygame'} & set(sys.modules)"
+    code = "import sys, jaxrl.envs; assert not {'gymnax', 'matplotlib', 'pygame', 'ale_py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
