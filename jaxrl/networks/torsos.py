@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.networks.convolution import Conv
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -64,7 +65,7 @@ class NatureCNN(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for features, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-            x = _convolution(self, features, size, stride)(x)
+            x = Conv(features, size, stride, kernel_init=self.kernel_init)(x)
             x = jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
         return _flat(x)
 
@@ -80,7 +81,7 @@ class MinAtarCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = _convolution(self, 16, 3, 1)(x)
+        x = Conv(16, 3, kernel_init=self.kernel_init)(x)
         return _flat(jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x))
 
 
@@ -97,7 +98,7 @@ class ImpalaResNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         norm = lambda x: nn.LayerNorm()(x) if self.layer_norm else x
-        convolution = lambda features: nn.Conv(features, (3, 3), kernel_init=self.kernel_init)
+        convolution = lambda features: Conv(features, 3, padding="SAME", kernel_init=self.kernel_init)
         for features in self.channels:
             x = nn.max_pool(convolution(features)(x), (3, 3), strides=(2, 2), padding="SAME")
             for _ in range(2):
@@ -167,10 +168,6 @@ class Torso(nn.Module):
         if self.kind in IMAGES:
             x = IMAGES[self.kind](kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
         return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm)(x)
-
-
-def _convolution(torso: nn.Module, features: int, size: int, stride: int) -> nn.Conv:
-    return nn.Conv(features, (size, size), (stride, stride), padding="VALID", kernel_init=torso.kernel_init)
 
 
 def _flat(x: Array) -> Array:
