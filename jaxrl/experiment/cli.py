@@ -277,7 +277,7 @@ def prepare_jax(num_lanes: int, env: str = "") -> None:
     from jaxrl.training import available_cores, use_cpu_devices
 
     if not _accelerated():
-        cores = 1 if env.startswith(("gymnasium:", "ALE/")) else available_cores()
+        cores = 1 if env.startswith(("gymnasium:", "atari:", "ALE/")) else available_cores()
         count = max(n for n in range(1, cores + 1) if num_lanes % n == 0)
         # JAX may have been used before, when this is called from Python.
         with contextlib.suppress(RuntimeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets.preset import Preset
+from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
 from jaxrl.schedules import linear
 
 CARTPOLE_HYPERPARAMETERS = {
@@ -78,16 +78,38 @@ PRESETS = [
         name="dqn/CartPole-v1",
         algorithm="dqn",
         env="CartPole-v1",
-        source="tuned here: layer normalisation keeps the values from being overestimated",
-        hyperparameters=CARTPOLE_HYPERPARAMETERS,
-        config=CARTPOLE_CONFIG | {"double_q": False, "loss": "mse"},
+        source=(
+            "rejax, configs/gymnax/cartpole.yaml, DQN; tuned here: wider network, learning rate doubled and annealed, "
+            "more exploration at the end, no gradient clipping"
+        ),
+        hyperparameters={
+            "learning_rate": linear(2e-3, 0.0, fraction=1.0),
+            "discount": 0.99,
+            "epsilon": linear(1.0, 0.1, fraction=0.5),
+            "tau": 0.02,
+            "max_grad_norm": UNCLIPPED,
+        },
+        config={
+            "num_envs": 10,
+            "hidden_sizes": (128, 128),
+            "activation": "silu",
+            "double_q": True,
+            "dueling": True,
+            "loss": "mse",
+            "target_update": "polyak",
+            "buffer_size": 50_000,
+            "batch_size": 100,
+            "prefill": 5_000,
+            "steps_per_update": 1,
+            "updates_per_iteration": 5,
+        },
         total_steps=100_000,
     ),
     Preset(
         name="munchausen_dqn/CartPole-v1",
         algorithm="munchausen_dqn",
         env="CartPole-v1",
-        source="dqn/CartPole-v1",
+        source="tuned here: layer normalisation keeps the values from being overestimated",
         hyperparameters=CARTPOLE_HYPERPARAMETERS,
         config=CARTPOLE_CONFIG | {"loss": "mse"},
         total_steps=50_000,
@@ -96,7 +118,7 @@ PRESETS = [
         name="c51/CartPole-v1",
         algorithm="c51",
         env="CartPole-v1",
-        source="dqn/CartPole-v1, with the atoms between the least and the greatest return",
+        source="munchausen_dqn/CartPole-v1, with the atoms between the least and the greatest return",
         hyperparameters=CARTPOLE_HYPERPARAMETERS,
         config=CARTPOLE_CONFIG | {"v_min": 0.0, "v_max": 50.0},
         total_steps=50_000,
