@@ -341,11 +341,11 @@ class TestProcess:
         assert float(done.stdout) < 1.5
 
     def test_bad_input_has_status_2_and_no_traceback(self):
-        command = [sys.executable, "-m", "jaxrl", "train", "ppq", "--env", "CartPole-v1"]
+        command = [sys.executable, "-m", "jaxrl", "train", "pppo", "--env", "CartPole-v1"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 2
         assert done.stderr.splitlines() == [
-            "jaxrl: error: unknown algorithm 'ppq'; did you mean 'ppo'?; there are dqn, ppo"
+            f"jaxrl: error: unknown algorithm 'pppo'; did you mean 'ppo'?; there are {', '.join(ALGORITHMS)}"
         ]
 
     def test_ctrl_c_saves_and_resume_goes_on(self, tmp_path):
