@@ -25,7 +25,8 @@ def make_ppo(spec):
 def make_pqn(spec):
     config = pqn.Config(num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,))
     hp = pqn.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, epsilon=0.5)
-    return pqn.make(spec, config), hp, 16_000
+    # Its optimiser starts slowly, and values spread without a replay buffer.
+    return pqn.make(spec, config), hp, 128_000
 
 
 def make_member(module, spec, hp=None, **switches):
