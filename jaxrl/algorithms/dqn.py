@@ -15,7 +15,7 @@ from flax import struct
 
 from jaxrl.algorithms import q_learning
 from jaxrl.algorithms.q_learning import Loss, QNetwork, State, make_q_learning, noise_of, setting
-from jaxrl.losses.value import huber, q_learning_target, select
+from jaxrl.losses.value import ERROR_LOSSES, q_learning_target, select
 from jaxrl.types import Algorithm, Key, Sample, Spec
 from jaxrl.validation import require_choice
 
@@ -29,7 +29,7 @@ class Config(q_learning.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice(self, "loss", ("huber", "mse"))
+        require_choice(self, "loss", ERROR_LOSSES)
 
 
 @struct.dataclass
@@ -52,7 +52,6 @@ def make_named(
     """Build it under another name, with other defaults; the configuration must have a ``loss``."""
     s = setting(name, spec, config)
     network = QNetwork(s.num_actions, config, s.kind)
-    error_loss = huber if config.loss == "huber" else lambda error: 0.5 * error**2
 
     def q_values(params, observation, key):
         return network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True))
@@ -71,7 +70,7 @@ def make_named(
         )
         chosen = select(q, t.action)
         error = chosen - jax.lax.stop_gradient(target)
-        return Loss(error_loss(error), jnp.abs(error), {"q_value": chosen})
+        return Loss(ERROR_LOSSES[config.loss](error), jnp.abs(error), {"q_value": chosen})
 
     return make_q_learning(
         name, spec, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,

@@ -12,23 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl.algorithms import q_learning
+from jaxrl.algorithms import dqn, q_learning
 from jaxrl.algorithms.q_learning import Loss, QNetwork, State, make_q_learning, noise_of, setting
-from jaxrl.losses.value import huber, munchausen_target, select
+from jaxrl.losses.value import ERROR_LOSSES, munchausen_target, select
 from jaxrl.types import Algorithm, Key, Sample, Spec
-from jaxrl.validation import require_choice
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(q_learning.Config):
+class Config(dqn.Config):
     """What changes the program's shape. ``double_q`` has no meaning here: the target is a mean over the policy."""
-
-    loss: str = "huber"
-    """``huber`` or ``mse``, of the temporal-difference error."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice(self, "loss", ("huber", "mse"))
 
 
 @struct.dataclass
@@ -51,7 +43,6 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     """
     s = setting("munchausen_dqn", spec, config)
     network = QNetwork(s.num_actions, config, s.kind)
-    error_loss = huber if config.loss == "huber" else lambda error: 0.5 * error**2
 
     def q_values(params, observation, key):
         return network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True))
@@ -73,7 +64,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         )
         chosen = select(network.apply(params, x, noise[0]), t.action)
         error = chosen - jax.lax.stop_gradient(target)
-        return Loss(error_loss(error), jnp.abs(error), {"q_value": chosen})
+        return Loss(ERROR_LOSSES[config.loss](error), jnp.abs(error), {"q_value": chosen})
 
     return make_q_learning(
         "munchausen_dqn", spec, config, Hyperparameters(), lambda key: network.init(key, s.example), q_values, loss,

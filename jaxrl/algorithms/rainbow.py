@@ -15,6 +15,7 @@ from flax import struct
 
 from jaxrl.algorithms import c51, dqn
 from jaxrl.algorithms.q_learning import State
+from jaxrl.losses.value import ERROR_LOSSES
 from jaxrl.types import Algorithm, Spec
 from jaxrl.validation import require_choice
 
@@ -42,7 +43,7 @@ class Config(c51.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice(self, "loss", ("huber", "mse"))
+        require_choice(self, "loss", ERROR_LOSSES)
 
 
 @struct.dataclass

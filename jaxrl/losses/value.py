@@ -19,6 +19,15 @@ def huber(error: Array, delta: Array | float = 1.0) -> Array:
     return 0.5 * quadratic**2 + delta * (absolute - quadratic)
 
 
+def squared_error(error: Array) -> Array:
+    """``error^2 / 2``."""
+    return 0.5 * error**2
+
+
+ERROR_LOSSES = {"huber": huber, "mse": squared_error}
+"""Losses of a temporal-difference error, by the names that configurations give them."""
+
+
 def select(values: Array, action: Array) -> Array:
     """``values[b, action[b]]``: of values ``[B, A, ...]`` those of the actions ``[B]``, as ``[B, ...]``."""
     chex.assert_rank(action, 1)
