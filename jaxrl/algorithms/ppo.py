@@ -18,54 +18,26 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.algorithms import minibatches
 from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
 from jaxrl.losses.returns import generalized_advantage_estimation
 from jaxrl.losses.value import clipped_value_loss
 from jaxrl.networks.heads import ValueHead
 from jaxrl.networks.policies import policy_head
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, TORSOS, Torso, torso_input, torso_kind
-from jaxrl.optimizers import apply_gradients
-from jaxrl.random import minibatch_indices
+from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
-from jaxrl.validation import require, require_choice, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """What changes the program's shape."""
+class Config(minibatches.Config):
+    """What changes the program's shape; actor and critic have networks of the same sizes."""
 
-    num_envs: int = 4
-    """Environments stepped side by side."""
-    rollout_length: int = 128
-    """Steps of each environment between two updates."""
-    num_epochs: int = 4
-    """Passes over each rollout."""
-    num_minibatches: int = 4
-    """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
-    torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    """Widths of the dense layers, of actor and critic alike, after the convolutions of a torso that has some."""
-    activation: str = "tanh"
-    """Of the dense layers."""
     normalize_advantage: bool = True
     """Whether to give each minibatch's advantages mean 0 and deviation 1."""
     clip_value_loss: bool = True
     """Whether the value too stays within ``clip`` of its old prediction."""
     adam_epsilon: float = 1e-5
     """Added to Adam's denominator."""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
-        require_choice(self, "torso", TORSOS)
-        require_choice(self, "activation", ACTIVATIONS)
-        batch = self.num_envs * self.rollout_length
-        require(
-            batch % self.num_minibatches == 0,
-            "num_minibatches",
-            self.num_minibatches,
-            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {batch}",
-        )
 
 
 @struct.dataclass
@@ -199,25 +171,11 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             transitions.observation, transitions.action, batch.extras["log_prob"],
             advantage, values, advantage + values, valid,
         )  # fmt: skip
-        size = config.num_envs * config.rollout_length
-        data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), data)
-
-        vector, unravel = ravel_pytree(state.params)
-
-        def gradient_step(carry, indices):
-            vector, opt_state = carry
-            minibatch = jax.tree.map(lambda x: x[indices], data)
-            objective = lambda vector: loss(unravel(vector), minibatch, hp)
-            gradients, metrics = jax.grad(objective, has_aux=True)(vector)
-            vector, opt_state, grad_norm = apply_gradients(
-                optimizer, vector, opt_state, gradients,
-                learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
-            )  # fmt: skip
-            return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
-
-        indices = minibatch_indices(key, size, config.num_epochs, config.num_minibatches)
-        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), indices)
-        return State(unravel(vector), opt_state), Info(jax.tree.map(jnp.mean, metrics))
+        objective = lambda params, minibatch: loss(params, minibatch, hp)
+        params, opt_state, metrics = minibatches.descend(
+            objective, optimizer, state.params, state.opt_state, data, key, config, hp
+        )
+        return State(params, opt_state), Info(metrics)
 
     return Algorithm(
         name="ppo",

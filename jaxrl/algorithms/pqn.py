@@ -11,56 +11,39 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
+from jaxrl.algorithms import minibatches
 from jaxrl.algorithms.q_learning import setting
 from jaxrl.exploration.discrete import epsilon_greedy, greedy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.returns import lambda_returns
 from jaxrl.losses.value import select
 from jaxrl.networks.heads import QHead
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Torso
-from jaxrl.optimizers import apply_gradients
-from jaxrl.random import minibatch_indices
+from jaxrl.networks.torsos import Torso
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
-from jaxrl.validation import require, require_choice, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(minibatches.Config):
     """What changes the program's shape."""
 
     num_envs: int = 32
     """Environments stepped side by side."""
     rollout_length: int = 64
     """Steps of each environment between two updates."""
-    num_epochs: int = 4
-    """Passes over each rollout."""
     num_minibatches: int = 16
     """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
-    torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
     hidden_sizes: tuple[int, ...] = (256, 256)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "relu"
     """Of the dense layers."""
     layer_norm: bool = True
     """Whether to normalise before each activation; the algorithm rests on it."""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
-        require_choice(self, "torso", TORSOS)
-        require_choice(self, "activation", ACTIVATIONS)
-        batch = self.num_envs * self.rollout_length
-        require(
-            batch % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
-            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {batch}",
-        )  # fmt: skip
 
 
 @struct.dataclass
@@ -123,30 +106,18 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         # The true successors, also where an episode was cut off.
         next_value = jnp.max(q_values(state.params, t.next_observation), axis=-1)
         target = lambda_returns(t.reward, next_value, t.terminated, t.truncated, hp.discount, hp.q_lambda)
-        size = config.num_envs * config.rollout_length
-        data = (t.observation, t.action, target, batch.valid)
-        data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), data)
-        vector, unravel = ravel_pytree(state.params)
 
-        def loss(vector, minibatch):
+        def loss(params, minibatch):
             observation, action, target, valid = minibatch
-            chosen = select(q_values(unravel(vector), observation), action)
+            chosen = select(q_values(params, observation), action)
             value = masked_mean(0.5 * (chosen - target) ** 2, valid)
             return value, {"loss": value, "q_value": masked_mean(chosen, valid)}
 
-        def gradient_step(carry, indices):
-            vector, opt_state = carry
-            minibatch = jax.tree.map(lambda x: x[indices], data)
-            gradients, metrics = jax.grad(loss, has_aux=True)(vector, minibatch)
-            vector, opt_state, grad_norm = apply_gradients(
-                optimizer, vector, opt_state, gradients,
-                learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
-            )  # fmt: skip
-            return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
-
-        indices = minibatch_indices(key, size, config.num_epochs, config.num_minibatches)
-        (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, state.opt_state), indices)
-        return State(unravel(vector), opt_state), Info(jax.tree.map(jnp.mean, metrics))
+        data = (t.observation, t.action, target, batch.valid)
+        params, opt_state, metrics = minibatches.descend(
+            loss, optimizer, state.params, state.opt_state, data, key, config, hp
+        )
+        return State(params, opt_state), Info(metrics)
 
     return Algorithm(
         name="pqn",
