@@ -23,8 +23,8 @@ from typing import Any
 
 import learning
 import numpy as np
-from learning import Published, Row
 from machine import ROOT, describe
+from matrix import Published, Row
 
 LINES = ("--", ":", "-.", (0, (6, 2)), (0, (1, 3)))
 BAR = 0.9
@@ -115,16 +115,6 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     "pqn/SpaceInvaders": (cleanrl("pqn_atari_envpool.py", 1325.20),),
 }
 """By ``algorithm/game``; what others report, with their protocol."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Training(Row):
-    """One run, with further options of ``jaxrl train``."""
-
-    options: tuple[str, ...] = ()
-
-    def arguments(self) -> list[str]:
-        return [*super().arguments(), *self.options]
 
 
 def main() -> int:
@@ -219,7 +209,7 @@ def train(arguments: argparse.Namespace) -> int:
     out = output(arguments, f"atari-{'-'.join([*algorithms, *games])}", result)
     for game in games:
         for algorithm in algorithms:
-            row = Training(
+            row = Row(
                 algorithm, f"atari:{game}", arguments.total_steps, arguments.seeds, arguments.at_least, options=options
             )
             print(f"  jaxrl {shlex.join(row.arguments())}", file=sys.stderr, flush=True)
@@ -291,8 +281,7 @@ def table(result: dict[str, Any]) -> str:
         for p in row["published"]:
             deviation = "" if p["deviation"] is None else f" ± {p['deviation']:g}"
             lines.append(
-                f"| {learning.without_suite(row['name'])} | {p['value']:g}{deviation} | {p['steps']:,} "
-                f"| {p['kind']} | {p['source']} |"
+                f"| {row['what']} | {p['value']:g}{deviation} | {p['steps']:,} | {p['kind']} | {p['source']} |"
             )
     return "\n".join(lines) + "\n"
 

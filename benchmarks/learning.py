@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -21,109 +22,48 @@ from typing import Any
 
 import yaml
 from machine import ROOT, describe
+from matrix import MATRIX, PUBLISHED, Row
+
+from jaxrl.experiment.plots import plot_runs
 
 RESULTS = Path(__file__).parent / "results"
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One run of several seeds, and the bars that the project sets itself."""
-
-    algorithm: str
-    env: str
-    total_steps: int
-    num_seeds: int
-    mean_at_least: float | None = None
-    lowest_at_least: float | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.algorithm}/{self.env}"
-
-    def arguments(self) -> list[str]:
-        """What a user would type after ``jaxrl``."""
-        return [
-            "train", self.algorithm, "--env", self.env, "--total-steps", str(self.total_steps),
-            "--seed", "0", "--num-seeds", str(self.num_seeds),
-        ]  # fmt: skip
-
-    def quick(self) -> Row:
-        """Hardly any training, to see that it runs; without bars."""
-        steps = min(self.total_steps, 4_096)
-        return Row(self.algorithm, self.env, steps, min(self.num_seeds, 2))
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """What others report for an algorithm on an environment."""
-
-    source: str
-    value: float
-    deviation: float | None
-    steps: int | None
-    kind: str
-    """Of which return it is the mean."""
-
-
-MATRIX = (
-    Row("ppo", "CartPole-v1", 500_000, 16, mean_at_least=490.0, lowest_at_least=450.0),
-    Row("dqn", "CartPole-v1", 100_000, 16, mean_at_least=475.0),
-    Row("ppo", "Pendulum-v1", 400_000, 8, mean_at_least=-200.0),
-    Row("ppo", "gymnasium:CartPole-v1", 300_000, 3, mean_at_least=475.0),
-)
-
-TRAINING = "training return (± over 3 seeds)"
-DETERMINISTIC = "deterministic evaluation of the final model (± over episodes)"
-PUBLISHED = {
-    "ppo/CartPole-v1": (
-        Published("CleanRL, ppo.py", 490.04, 6.12, 500_000, TRAINING),
-        Published("RL Baselines3 Zoo, PPO", 500.0, 0.0, 100_000, DETERMINISTIC),
-        Published("gymnax-blines, PPO", 500.0, None, None, "evaluation of a trained checkpoint"),
-    ),
-    "dqn/CartPole-v1": (
-        Published("CleanRL, dqn_jax.py", 498.38, 2.29, 500_000, TRAINING),
-        Published("CleanRL, dqn.py", 488.69, 16.11, 500_000, TRAINING),
-        Published("RL Baselines3 Zoo, DQN", 500.0, 0.0, 50_000, DETERMINISTIC),
-    ),
-    "ppo/Pendulum-v1": (
-        Published("RL Baselines3 Zoo, PPO", -172.2, 104.2, 100_000, DETERMINISTIC),
-        Published("gymnax-blines, PPO", -130.0, None, None, "evaluation of a trained checkpoint"),
-    ),
-}
-"""By ``without_suite(row.name)``."""
 
 
 def main() -> int:
     arguments = parse_arguments()
     rows = [*MATRIX, *(Row(a, e, int(n), int(s)) for a, e, n, s in arguments.row)]
-    if arguments.rows:
-        wanted = arguments.rows.split(",")
-        unknown = sorted(set(wanted) - {row.name for row in rows})
-        if unknown:
-            print(f"unknown row {', '.join(unknown)}; there are {', '.join(row.name for row in rows)}", file=sys.stderr)
-            return 2
-        rows = [row for row in rows if row.name in wanted]
+    wanted = arguments.rows.split(",") if arguments.rows else []
+    unknown = sorted(set(wanted) - {name for row in rows for name in row.names})
+    if unknown:
+        known = ", ".join(dict.fromkeys(row.name for row in rows))
+        print(f"unknown row {', '.join(unknown)}; there are {known}", file=sys.stderr)
+        return 2
+    rows = [row for row in rows if not wanted or not set(wanted).isdisjoint(row.names)]
     if arguments.quick:
         rows = [row.quick() for row in rows]
 
     result = {"machine": describe(), "quick": arguments.quick, "rows": []}
     date = result["machine"]["date"]
     runs = Path(arguments.runs or ROOT / "runs" / f"learning-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    which = ["learning", *(["quick"] if arguments.quick else []), *(map(file_name, rows) if arguments.rows else [])]
+    which = ["learning", *(["quick"] if arguments.quick else []), *map(in_a_file_name, wanted)]
     out = Path(arguments.out or RESULTS / f"{'-'.join(which)}-{date[:10]}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     for row in rows:
         print(f"  jaxrl {shlex.join(row.arguments())}", file=sys.stderr, flush=True)
-        result["rows"].append(train(row, runs / file_name(row)))
+        result["rows"].append(train(row, runs / row.folder))
         out.write_text(json.dumps(result, indent=1) + "\n")
         out.with_suffix(".md").write_text(table(result))
-    print(f"\n{table(result)}\nKept in {out} and {out.with_suffix('.md')}; the runs are in {runs}")
+    for env in dict.fromkeys(row.env for row in rows):
+        folders = [runs / row.folder for row in rows if row.env == env and (runs / row.folder / "metrics.csv").exists()]
+        if folders:
+            plot_runs(folders, out.with_name(f"{out.stem}-{in_a_file_name(env)}.png"))
+    print(f"\n{table(result)}\nKept in {out} and beside it; the runs are in {runs}")
     return 1 if any(row["failed"] for row in result["rows"]) else 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", help=f"comma-separated; all by default: {', '.join(row.name for row in MATRIX)}")
+    parser.add_argument("--rows", help="comma-separated algorithms, environments or ALGO/ENV; all by default")
     parser.add_argument(
         "--row", nargs=4, action="append", default=[], metavar=("ALGO", "ENV", "STEPS", "SEEDS"), help="one more row"
     )
@@ -133,14 +73,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def file_name(row: Row) -> str:
-    return row.name.replace("/", "-").replace(":", "-")
-
-
-def without_suite(name: str) -> str:
-    """``algorithm/environment``, without the prefix of the environment's suite."""
-    algorithm, env = name.split("/", 1)
-    return f"{algorithm}/{env.rpartition(':')[2]}"
+def in_a_file_name(name: str) -> str:
+    return re.sub(r"\W+", "-", name)
 
 
 def train(row: Row, directory: Path) -> dict[str, Any]:
@@ -149,7 +83,8 @@ def train(row: Row, directory: Path) -> dict[str, Any]:
         "name": row.name,
         "command": f"jaxrl {shlex.join(row.arguments())}",
         **dataclasses.asdict(row),
-        "published": [dataclasses.asdict(p) for p in PUBLISHED.get(without_suite(row.name), ())],
+        "what": row.what,
+        "published": [dataclasses.asdict(p) for p in PUBLISHED.get(row.what, ())],
         "failed": None,
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -181,11 +116,13 @@ def table(result: dict[str, Any]) -> str:
         " episodes, steps/s are those of all seeds together."
         + (" A QUICK RUN: no measurement." if result["quick"] else ""),
         "",
-        "| work | steps | seeds | return ± over seeds | lowest seed | bar | holds | steps/s | wall s | compile s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| work | options | steps | seeds | return ± over seeds | lowest seed | bar | holds | steps/s | wall s "
+        "| compile s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
-        start = f"| {row['name']} | {row['total_steps']:,} | {row['num_seeds']} |"
+        options = " ".join(row["options"])
+        start = f"| {row['name']} | {options} | {row['total_steps']:,} | {row['num_seeds']} |"
         if row["failed"]:
             lines.append(f"{start} failed: {row['failed']} | | | | | | |")
             continue
@@ -195,7 +132,7 @@ def table(result: dict[str, Any]) -> str:
             f"| {summary['steps_per_second']:,.0f} | {summary['wall_seconds']:.1f} | {summary['compile_seconds']:.1f} |"
         )
     lines += ["", "| published for | value | steps | which return | source |", "|---|---|---|---|---|"]
-    for name in dict.fromkeys(without_suite(row["name"]) for row in result["rows"]):
+    for name in dict.fromkeys(row["what"] for row in result["rows"]):
         for p in PUBLISHED.get(name, ()):
             deviation = "" if p.deviation is None else f" ± {p.deviation:g}"
             steps = "" if p.steps is None else f"{p.steps:,}"

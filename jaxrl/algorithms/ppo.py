@@ -32,6 +32,8 @@ from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, 
 class Config(minibatches.Config):
     """What changes the program's shape; actor and critic have networks of the same sizes."""
 
+    shared_torso: bool = False
+    """Whether actor and critic share all layers but their last, as is usual for images."""
     normalize_advantage: bool = True
     """Whether to give each minibatch's advantages mean 0 and deviation 1."""
     clip_value_loss: bool = True
@@ -79,22 +81,20 @@ class Minibatch(NamedTuple):
 
 
 class _Actor(nn.Module):
-    config: Config
-    kind: str
+    torso: Callable[[], Callable[[Array], Array]]
     head: Callable[[], nn.Module]
 
     @nn.compact
     def __call__(self, x: Array) -> Any:
-        return self.head()(_torso(self.config, self.kind)(x))
+        return self.head()(self.torso()(x))
 
 
 class _Critic(nn.Module):
-    config: Config
-    kind: str
+    torso: Callable[[], Callable[[Array], Array]]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return ValueHead(nn.initializers.orthogonal(1.0))(_torso(self.config, self.kind)(x))
+        return ValueHead(nn.initializers.orthogonal(1.0))(self.torso()(x))
 
 
 def _torso(config: Config, kind: str) -> nn.Module:
@@ -114,28 +114,41 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
     kind = torso_kind(spec.observation_space, config.torso)
-    actor, critic = _Actor(config, kind, lambda: policy_head(spec.action_space)), _Critic(config, kind)
     policy_head(spec.action_space)  # refuse an unsupported space now
+    torso = lambda: _torso(config, kind)
+    shared, own = (torso(), lambda: lambda x: x) if config.shared_torso else (None, torso)
+    actor, critic = _Actor(own, lambda: policy_head(spec.action_space)), _Critic(own)
     optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
-    features = lambda observation: torso_input(spec.observation_space, observation, kind)
+
+    def features(params: PyTree, observation: PyTree) -> Array:
+        x = torso_input(spec.observation_space, observation, kind)
+        return x if shared is None else shared.apply(params["torso"], x)
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
         actor_key, critic_key = jax.random.split(key)
-        x = features(jax_spaces.zeros(spec.observation_space, (1,)))
-        params = {"actor": actor.init(actor_key, x), "critic": critic.init(critic_key, x)}
+        observation = jax_spaces.zeros(spec.observation_space, (1,))
+        params = {}
+        if shared is not None:
+            x = torso_input(spec.observation_space, observation, kind)
+            params["torso"] = shared.init(jax.random.fold_in(key, 2), x)
+        x = features(params, observation)
+        params |= {"actor": actor.init(actor_key, x), "critic": critic.init(critic_key, x)}
         return State(params, optimizer.init(ravel_pytree(params)[0]))
+
+    def state_value(params: PyTree, observation: PyTree) -> Array:
+        return critic.apply(params["critic"], features(params, observation))
 
     def act(policy, observation, carry, key, hp, explore=True):
         del hp
-        distribution = actor.apply(policy, features(observation))
+        distribution = actor.apply(policy["actor"], features(policy, observation))
         if not explore:
             return distribution.mode(), carry, {}
         action = distribution.sample(seed=key)
         return action, carry, {"log_prob": distribution.log_prob(action)}
 
     def loss(params: PyTree, batch: Minibatch, hp: Hyperparameters) -> tuple[Array, dict[str, Array]]:
-        x = features(batch.observation)
+        x = features(params, batch.observation)
         distribution = actor.apply(params["actor"], x)
         value = critic.apply(params["critic"], x)
         mean = lambda values: masked_mean(values, batch.valid)
@@ -161,8 +174,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         transitions, valid = batch.transitions, batch.valid
-        values = critic.apply(state.params["critic"], features(transitions.observation))
-        next_values = critic.apply(state.params["critic"], features(transitions.next_observation))
+        values = state_value(state.params, transitions.observation)
+        next_values = state_value(state.params, transitions.next_observation)
         advantage = generalized_advantage_estimation(
             transitions.reward, values, next_values, transitions.terminated,
             transitions.truncated, hp.discount, hp.gae_lambda,
@@ -184,8 +197,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         hyperparameters=Hyperparameters(),
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
-        policy=lambda state: state.params["actor"],
+        policy=lambda state: {name: params for name, params in state.params.items() if name != "critic"},
         act=act,
         update=update,
-        value=lambda state, observation: critic.apply(state.params["critic"], features(observation)),
+        value=lambda state, observation: state_value(state.params, observation),
     )

@@ -14,10 +14,11 @@ from jaxrl.schedules import linear
 DISCOUNT = 0.9
 
 
-def make_ppo(spec):
+def make_ppo(spec, **switches):
     config = ppo.Config(
-        num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), clip_value_loss=False
-    )
+        num_envs=8, rollout_length=16, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), clip_value_loss=False,
+        **switches,
+    )  # fmt: skip
     hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
     return ppo.make(spec, config), hp, 16_000
 
@@ -43,6 +44,7 @@ def make_member(module, spec, hp=None, **switches):
 
 VARIANTS = {
     "ppo": make_ppo,
+    "ppo-shared-torso": functools.partial(make_ppo, shared_torso=True),
     "pqn": make_pqn,
     "dqn": functools.partial(make_member, dqn, double_q=False),
     "dqn-double-dueling": functools.partial(make_member, dqn, dueling=True, loss="mse"),

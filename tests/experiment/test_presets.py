@@ -7,7 +7,7 @@ from jaxrl import envs
 from jaxrl.algorithms import ALGORITHMS
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.listing import preset_env
-from jaxrl.experiment.presets import NONE, PRESETS, get, tuned, tuned_for
+from jaxrl.experiment.presets import NONE, PRESETS, get, pixels, tuned, tuned_for
 from jaxrl.experiment.settings import build, make_settings, named_env
 from jaxrl.schedules import linear
 from jaxrl.types import Spec
@@ -20,7 +20,8 @@ SPECS = {
     "LunarLander-v3": Spec("LunarLander-v3", spaces.Box(-1, 1, (8,), np.float32), spaces.Discrete(4)),
 }
 """Of environments that may not be installed, or of many."""
-TUNED = [preset.name for preset in tuned.PRESETS]
+IDS = {"MinAtar": "Breakout-MinAtar", "Pong": "atari:Pong"}
+TUNED = [preset.name for preset in [*tuned.PRESETS, *pixels.PRESETS]]
 
 
 def spec_of(preset):
@@ -50,13 +51,11 @@ def test_every_preset_is_complete_and_can_be_built(name):
 def test_the_tuned_ones_are_taken_by_themselves(name):
     preset = PRESETS[name]
     assert name == f"{preset.algorithm}/{preset.env}"
-    settings = make_settings(preset.algorithm, preset.env)
-    assert settings.preset == name
-    assert build(settings).agent.name == preset.algorithm
+    assert make_settings(preset.algorithm, IDS.get(preset.env, preset.env)).preset == name
 
 
 def test_those_of_other_projects_are_not():
-    ids = {"CartPole-v1", *(preset.env for preset in PRESETS.values())}
+    ids = {"CartPole-v1", *(IDS.get(preset.env, preset.env) for preset in PRESETS.values())}
     taken = [tuned_for(algorithm, env) for algorithm in ALGORITHMS for env in ids]
     assert {preset.name for preset in taken if preset} == set(TUNED)
 

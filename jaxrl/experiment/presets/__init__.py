@@ -6,13 +6,13 @@ hold the values of another project are called ``ALGORITHM/PROJECT-WHAT`` and tak
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets import cleanrl, dopamine, lightning, purejaxql, rl_games, rlcycle, tuned, zoo
+from jaxrl.experiment.presets import cleanrl, dopamine, lightning, pixels, purejaxql, rl_games, rlcycle, tuned, zoo
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.experiment.values import unknown_name
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
-_MODULES = (tuned, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games)
+_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games)
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
 
@@ -36,5 +36,10 @@ def get(name: str, algorithm: str) -> Preset:
 
 
 def tuned_for(algorithm: str, env: str) -> Preset | None:
-    """The preset of this algorithm on this environment, whose id may have the prefix of a suite, or None."""
-    return PRESETS.get(f"{algorithm}/{env.rpartition(':')[2]}")
+    """The preset of this algorithm on this environment, whose id may have the prefix of a suite, or None.
+
+    One for all of MinAtar's games (``dqn/MinAtar``) serves where none is for the game itself.
+    """
+    name = env.rpartition(":")[2]
+    names = [name, "MinAtar"] if name.endswith("-MinAtar") else [name]
+    return next((PRESETS[f"{algorithm}/{n}"] for n in names if f"{algorithm}/{n}" in PRESETS), None)

@@ -1,0 +1,122 @@
+"""What the learning benchmark trains, the bars that the project sets itself, and what others report."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run of several seeds, and the bars that the project sets itself."""
+
+    algorithm: str
+    env: str
+    total_steps: int
+    num_seeds: int
+    mean_at_least: float | None = None
+    lowest_at_least: float | None = None
+    options: tuple[str, ...] = ()
+    """More of ``jaxrl train``."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.algorithm}/{self.env}"
+
+    @property
+    def what(self) -> str:
+        """Algorithm and environment, without the prefix of the environment's suite."""
+        return f"{self.algorithm}/{self.env.rpartition(':')[2]}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What selects it."""
+        return (self.name, self.what, self.algorithm, self.env, self.env.rpartition(":")[2])
+
+    @property
+    def folder(self) -> str:
+        """A name for its run's folder."""
+        return re.sub(r"[^\w.]+", "-", " ".join([self.name, str(self.total_steps), *self.options]))
+
+    def arguments(self) -> list[str]:
+        """What a user would type after ``jaxrl``."""
+        return [
+            "train", self.algorithm, "--env", self.env, "--total-steps", str(self.total_steps),
+            "--seed", "0", "--num-seeds", str(self.num_seeds), *self.options,
+        ]  # fmt: skip
+
+    def quick(self) -> Row:
+        """Hardly any training, to see that it runs; without bars."""
+        steps = min(self.total_steps, 4_096)
+        return Row(self.algorithm, self.env, steps, min(self.num_seeds, 2), options=self.options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What others report for an algorithm on an environment."""
+
+    source: str
+    value: float
+    deviation: float | None
+    steps: int | None
+    kind: str
+    """Of which return it is the mean."""
+
+
+DOUBLE_DUELING = ("--config.double_q", "true", "--config.dueling", "true")
+MINATAR = ("Asterix-MinAtar", "Breakout-MinAtar", "Freeway-MinAtar", "SpaceInvaders-MinAtar")
+
+MATRIX = (
+    Row("ppo", "CartPole-v1", 500_000, 16, mean_at_least=490.0, lowest_at_least=450.0),
+    Row("ppo", "Pendulum-v1", 400_000, 8, mean_at_least=-200.0),
+    Row("ppo", "gymnasium:CartPole-v1", 300_000, 3, mean_at_least=475.0),
+    Row("dqn", "CartPole-v1", 100_000, 16, mean_at_least=475.0),
+    Row("dqn", "CartPole-v1", 50_000, 8, mean_at_least=475.0),
+    Row("dqn", "CartPole-v1", 50_000, 8, mean_at_least=475.0, options=DOUBLE_DUELING),
+    *(
+        Row(algorithm, "CartPole-v1", 50_000, 8, mean_at_least=475.0)
+        for algorithm in ("c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
+    ),
+    Row("pqn", "CartPole-v1", 500_000, 8, mean_at_least=490.0),
+    Row("dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),
+    Row("qr_dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),
+    *(
+        Row(algorithm, env, 1_000_000, 3)
+        for env in ("Breakout-MinAtar", "SpaceInvaders-MinAtar")
+        for algorithm in ("dqn", "rainbow")
+    ),
+    *(Row("pqn", env, 5_000_000, 3) for env in MINATAR),
+)
+
+TRAINING = "training return (± over 3 seeds)"
+DETERMINISTIC = "deterministic evaluation of the final model (± over episodes)"
+CHECKPOINT = "evaluation of a trained checkpoint"
+PUBLISHED = {
+    "ppo/CartPole-v1": (
+        Published("CleanRL, ppo.py", 490.04, 6.12, 500_000, TRAINING),
+        Published("RL Baselines3 Zoo, PPO", 500.0, 0.0, 100_000, DETERMINISTIC),
+        Published("gymnax-blines, PPO", 500.0, None, None, CHECKPOINT),
+    ),
+    "dqn/CartPole-v1": (
+        Published("CleanRL, dqn_jax.py", 498.38, 2.29, 500_000, TRAINING),
+        Published("CleanRL, dqn.py", 488.69, 16.11, 500_000, TRAINING),
+        Published("RL Baselines3 Zoo, DQN", 500.0, 0.0, 50_000, DETERMINISTIC),
+    ),
+    "qr_dqn/CartPole-v1": (Published("RL Baselines3 Zoo, QR-DQN", 500.0, 0.0, 50_000, DETERMINISTIC),),
+    "c51/CartPole-v1": (
+        Published("CleanRL, c51.py", 481.20, 20.53, 500_000, TRAINING),
+        Published("CleanRL, c51_jax.py", 491.07, None, 500_000, TRAINING),
+    ),
+    "pqn/CartPole-v1": (Published("CleanRL, pqn.py", 495.13, 6.89, 500_000, TRAINING),),
+    "dqn/MountainCar-v0": (Published("RL Baselines3 Zoo, DQN", -100.8, 9.93, 120_000, DETERMINISTIC),),
+    "qr_dqn/MountainCar-v0": (Published("RL Baselines3 Zoo, QR-DQN", -106.0, 15.5, 120_000, DETERMINISTIC),),
+    "ppo/Pendulum-v1": (
+        Published("RL Baselines3 Zoo, PPO", -172.2, 104.2, 100_000, DETERMINISTIC),
+        Published("gymnax-blines, PPO", -130.0, None, None, CHECKPOINT),
+    ),
+    "pqn/Asterix-MinAtar": (Published("gymnax-blines, PPO", 15.0, None, None, CHECKPOINT),),
+    "pqn/Breakout-MinAtar": (Published("gymnax-blines, PPO", 28.0, None, None, CHECKPOINT),),
+    "pqn/Freeway-MinAtar": (Published("gymnax-blines, PPO", 58.0, None, None, CHECKPOINT),),
+    "pqn/SpaceInvaders-MinAtar": (Published("gymnax-blines, PPO", 131.0, None, None, CHECKPOINT),),
+}
+"""By ``Row.what``."""
