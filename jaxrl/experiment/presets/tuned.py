@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from jaxrl.experiment.presets import purejaxql
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.schedules import linear
 
@@ -129,5 +132,8 @@ PRESETS = [
         hyperparameters=CARTPOLE_HYPERPARAMETERS,
         config=CARTPOLE_CONFIG | {"v_min": 0.0, "v_max": 100.0, "updates_per_iteration": 4},
         total_steps=50_000,
+    ),
+    dataclasses.replace(
+        purejaxql.CARTPOLE, name="pqn/CartPole-v1", source=f"pqn/paper-cartpole: {purejaxql.CARTPOLE.source}"
     ),
 ]
