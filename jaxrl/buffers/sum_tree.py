@@ -69,6 +69,9 @@ def set(tree: SumTree, indices: Array, values: Array) -> SumTree:
     node = indices + (total(tree) < 0)
     node = jnp.where((indices >= 0) & (indices < levels[-1].shape[0]), node, LARGEST)
     for depth in reversed(range(len(levels))):
+        if depth + 1 < len(levels) and levels[depth + 1].size <= node.size * FAN_OUT:
+            levels[depth] = _sums(levels[depth + 1], levels[depth].size)
+            continue
         levels[depth] = write_at(levels[depth], node, values.astype(jnp.float32))
         node = jnp.where(node < LARGEST, node // FAN_OUT, LARGEST)
         if depth > 0:
@@ -83,16 +86,17 @@ def find(tree: SumTree, mass: Array) -> Array:
     beyond the end, as rounding may make it, finds an item near the end, but never one of value zero (unless
     all are).
     """
-    node = jnp.zeros(mass.shape, jnp.int32)
     child = jnp.arange(FAN_OUT)
-    precedes = (child[:, None] < child).astype(jnp.float32)
+    up_to = (child[:, None] <= child).astype(jnp.float32)
+    node = jnp.zeros((1,), jnp.int32)
     for level in tree.levels:
-        values = _children(level, node)
-        before = jnp.dot(values, precedes, precision=jax.lax.Precision.HIGHEST)
-        # The last child that begins at or below the mass and is not empty.
-        possible = (before <= mass[:, None]) & (values > 0)
-        mass = mass - jnp.max(jnp.where(possible, before, 0.0), axis=1)
-        node = node * FAN_OUT + jnp.max(jnp.where(possible, child, 0), axis=1)
+        # Where each child's share ends. Each is a sum of the same numbers in the same order, but for zeros: an empty
+        # child ends where the one before it does.
+        ends = jnp.dot(_children(level, node), up_to, precision=jax.lax.Precision.HIGHEST)
+        mass = jnp.minimum(mass, jnp.nextafter(ends[:, -1], 0.0))
+        before = ends <= mass[:, None]
+        mass = mass - jnp.max(jnp.where(before, ends, 0.0), axis=1)
+        node = node * FAN_OUT + jnp.sum(before, axis=1, dtype=jnp.int32)
     return node
 
 
@@ -106,3 +110,10 @@ def stratified(tree: SumTree, uniforms: Array) -> Array:
 def _children(level: Array, node: Array) -> Array:
     """``[B, FAN_OUT]`` values of the children of nodes."""
     return jnp.take(level.reshape(-1, FAN_OUT), node, axis=0, mode="clip")
+
+
+def _sums(level: Array, width: int) -> Array:
+    """The totals of all families of a level, with zeros up to ``width`` of them: a small level is summed whole, which
+    takes less time than to look for the families that changed."""
+    sums = jnp.sum(level.reshape(-1, FAN_OUT), axis=1)
+    return jnp.pad(sums, (0, width - sums.size))
