@@ -97,7 +97,7 @@ def find(tree: SumTree, mass: Array) -> Array:
         before = ends <= mass[:, None]
         mass = mass - jnp.max(jnp.where(before, ends, 0.0), axis=1)
         node = node * FAN_OUT + jnp.sum(before, axis=1, dtype=jnp.int32)
-    return node
+    return jnp.minimum(node, tree.levels[-1].size - 1)
 
 
 def stratified(tree: SumTree, uniforms: Array) -> Array:

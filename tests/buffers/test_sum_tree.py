@@ -229,3 +229,9 @@ def test_the_total_does_not_drift(key, capacity, batch, steps):
     tree = set_(tree, jnp.arange(capacity), jnp.full(capacity, 1e-4))
     np.testing.assert_allclose(total(tree), capacity * 1e-4, rtol=1e-6)
     assert total(set_(tree, jnp.arange(capacity), jnp.zeros(capacity))) == 0
+
+
+def test_what_is_found_in_an_empty_tree_is_an_item():
+    tree = sum_tree.init(1000)
+    found = sum_tree.stratified(tree, jnp.linspace(0, 1, 64, endpoint=False))
+    assert found.min() >= 0 and found.max() < tree.levels[-1].size
