@@ -1,14 +1,16 @@
 """A hook of mkdocs: the line ``<!-- options:ppo -->`` becomes the tables of that algorithm's options.
 
 The tables are made of the dataclasses themselves, so they are never older than the code. The line ``<!-- presets -->``
-becomes a section for each preset.
+becomes a section for each preset, and ``<!-- results:ppo -->`` what the learning benchmarks kept of that algorithm.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
 
-MARKER = re.compile(r"^<!-- options:(\w+) -->$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- (options|results):(\w+) -->$", re.MULTILINE)
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
 def on_startup(**_: object) -> None:
@@ -18,7 +20,7 @@ def on_startup(**_: object) -> None:
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the tables in a page."""
-    markdown = MARKER.sub(lambda match: options(match[1]), markdown)
+    markdown = MARKER.sub(lambda match: {"options": options, "results": results}[match[1]](match[2]), markdown)
     return re.sub(r"^<!-- presets -->$", lambda _: presets(), markdown, flags=re.MULTILINE)
 
 
@@ -49,6 +51,42 @@ def options(name: str) -> str:
     )
 
 
+def results(name: str) -> str:
+    """Two tables, of what the learning benchmarks measured and of what others report; of each command the newest."""
+    kept = sorted(
+        (json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json")), key=lambda r: r["machine"]["date"]
+    )
+    rows = [row for result in kept for row in result.get("rows", ()) if row["algorithm"] == name and not row["failed"]]
+    rows = sorted({row["command"]: row for row in rows}.values(), key=lambda row: (row["env"], -row["total_steps"]))
+    if not rows:
+        return "Not yet measured."
+    measured = [
+        (
+            row["env"], f"{row['total_steps']:,}", str(row["num_seeds"]), f"{row['mean']:.1f} ± {row['deviation']:.1f}",
+            f"{row['lowest']:.1f}", f"`{row['command']}`",
+        )
+        for row in rows
+    ]  # fmt: skip
+    deviation = lambda p: "" if p["deviation"] is None else f" ± {p['deviation']:g}"
+    steps = lambda p: "" if p["steps"] is None else f"{p['steps']:,}"
+    published = [
+        (row["env"].rpartition(":")[2], f"{p['value']:g}{deviation(p)}", steps(p), p["kind"], p["source"])
+        for row in rows
+        for p in row["published"]
+    ]
+    parts = [
+        "The return is each seed's mean over at least 32 deterministic episodes at the end, with the preset that the "
+        "command takes by itself; ± is the deviation over the seeds.",
+        _rows(("environment", "steps", "seeds", "return", "lowest seed", "command"), measured),
+    ]
+    if published:
+        parts += [
+            "What others report:",
+            _rows(("environment", "return", "steps", "which", "source"), list(dict.fromkeys(published))),
+        ]
+    return "\n\n".join(parts)
+
+
 def presets() -> str:
     """A section for each preset: what it is for, its source, and its values."""
     from jaxrl.experiment.presets import PRESETS
@@ -74,12 +112,11 @@ def presets() -> str:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
-    lines = [
-        columns,
-        ("---",) * len(columns),
-        *((f"`{option}`", _code(default), *rest) for option, default, *rest in rows),
-    ]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return _rows(columns, [(f"`{option}`", _code(default), *rest) for option, default, *rest in rows])
+
+
+def _rows(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, ("---",) * len(columns), *rows])
 
 
 def _code(value: object) -> str:

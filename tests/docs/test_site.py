@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def hooks():
 def test_an_algorithm_has_a_page_with_all_of_its_options(name, hooks):
     page = (DOCS / "algorithms" / f"{name}.md").read_text()
     rendered = hooks.on_page_markdown(page)
-    assert "<!-- options" not in rendered
+    assert "<!-- options" not in rendered and "<!-- results" not in rendered
     module = ALGORITHMS[name]
     config = module.Config()
     for field in dataclasses.fields(module.Hyperparameters):
@@ -84,6 +85,27 @@ def test_the_page_of_presets_has_each_with_its_values(hooks):
         assert f"\n### {preset.name}\n" in rendered and preset.source in rendered
     assert "hp.epsilon: piecewise([(20000.0, 1.0), (270000.0, 0.01)])" in rendered
     assert "env.protocol: machado" in rendered and "reward_clip: 1.0" in rendered
+
+
+def test_results_are_the_newest_of_each_command(hooks, tmp_path, monkeypatch):
+    published = {"source": "a paper", "value": 7.5, "deviation": None, "steps": 1_000, "kind": "training"}
+    row = {
+        "algorithm": "ppo", "env": "gymnax:CartPole-v1", "total_steps": 2_000, "num_seeds": 3, "deviation": 1.25,
+        "lowest": 8.0, "published": [published], "failed": None,
+    }  # fmt: skip
+    other = {**row, "algorithm": "dqn", "mean": 1.0, "command": "jaxrl train dqn"}
+    for date, mean, command in (("2026-02-01", 10.0, "a"), ("2026-01-01", 9.0, "a"), ("2026-01-02", 11.0, "b")):
+        result = {"machine": {"date": date}, "rows": [{**row, "mean": mean, "command": command}, other]}
+        (tmp_path / f"{date}.json").write_text(json.dumps(result))
+    (tmp_path / "speed.json").write_text(json.dumps({"machine": {"date": "2026-01-01"}}))
+    monkeypatch.setattr(hooks, "BENCHMARKS", tmp_path)
+
+    rendered = hooks.results("ppo")
+
+    assert "| gymnax:CartPole-v1 | 2,000 | 3 | 10.0 ± 1.2 | 8.0 | `a` |" in rendered
+    assert "11.0 ± 1.2" in rendered and "9.0 ±" not in rendered and "1.0 ± 1.2 | 8.0 | `jaxrl" not in rendered
+    assert rendered.count("| CartPole-v1 | 7.5 | 1,000 | training | a paper |") == 1
+    assert hooks.results("iqn") == "Not yet measured."
 
 
 def test_the_reference_has_every_public_module():
