@@ -85,7 +85,7 @@ MATRIX = (
         for env in ("Breakout-MinAtar", "SpaceInvaders-MinAtar")
         for algorithm in ("dqn", "rainbow")
     ),
-    *(Row("pqn", env, 5_000_000, 3) for env in MINATAR),
+    *(Row("pqn", env, 5_000_000, 2) for env in MINATAR),
 )
 
 TRAINING = "training return (± over 3 seeds)"
