@@ -26,17 +26,20 @@ def init(size: int) -> RunningStatistics:
     return RunningStatistics(jnp.zeros(()), jnp.zeros((size,)), jnp.ones((size,)))
 
 
-def update(statistics: RunningStatistics, x: Array) -> RunningStatistics:
-    """Take in a batch ``[..., n]``.
+def update(statistics: RunningStatistics, x: Array, valid: Array | None = None) -> RunningStatistics:
+    """Take in a batch ``[..., n]``, or of it what a mask ``[...]`` lets through.
 
     Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", equation 2.1.
     """
-    x = x.reshape(-1, x.shape[-1])
-    total = statistics.count + x.shape[0]
-    share = x.shape[0] / total
-    mean = jnp.mean(x, axis=0)
+    taken = jnp.ones(x.shape[:-1]) if valid is None else valid.astype(x.dtype)
+    axes = tuple(range(x.ndim - 1))
+    count = jnp.sum(taken)
+    average = lambda y: jnp.sum(y * taken[..., None], axes) / jnp.maximum(count, 1.0)
+    total = statistics.count + count
+    share = count / jnp.maximum(total, 1.0)
+    mean = average(x)
     delta = mean - statistics.mean
-    variance = (1.0 - share) * statistics.variance + share * jnp.mean((x - mean) ** 2, axis=0)
+    variance = (1.0 - share) * statistics.variance + share * average((x - mean) ** 2)
     return RunningStatistics(total, statistics.mean + share * delta, variance + share * (1.0 - share) * delta**2)
 
 

@@ -22,6 +22,17 @@ def test_leading_axes_are_all_samples(rng):
     jax.tree.map(np.testing.assert_array_equal, flat, shaped)
 
 
+def test_what_a_mask_keeps_out_does_not_count(rng):
+    x = rng.normal(size=(6, 2)).astype(np.float32)
+    valid = np.array([True, False, True, True, False, True])
+    start = normalization.update(normalization.init(2), x + 1.0)
+    masked = normalization.update(start, x, valid)
+    for got, want in zip(masked, normalization.update(start, x[valid]), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    for got, want in zip(normalization.update(start, x, np.zeros(6, bool)), start, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_statistics_stay_precise_far_from_zero(rng):
     x = (1000.0 + rng.normal(size=(500, 20, 1))).astype(np.float32)
     statistics, _ = jax.lax.scan(lambda s, b: (normalization.update(s, b), None), normalization.init(1), x)

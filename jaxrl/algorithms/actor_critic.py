@@ -29,7 +29,7 @@ from jaxrl.networks.actor_critic import NORMALIZATIONS, Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Initializer, symmetric_uniform, torso_input, torso_kind
 from jaxrl.optimizers import apply_gradients
-from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
+from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec, Transition
 from jaxrl.validation import require, require_choice, require_positive
 
 ACTOR_VALUES: dict[str, Callable[[Array], Array]] = {
@@ -83,7 +83,7 @@ class Config(off_policy.Config):
     loss: str = "mse"
     """``mse`` or ``huber``, of the temporal-difference error."""
     normalize_observations: bool = False
-    """Whether to give each feature mean 0 and deviation 1, by running statistics of the sampled observations."""
+    """Whether to give each feature mean 0 and deviation 1, by running statistics of all observations."""
     adam_b1: float = 0.9
     """Decay of Adam's mean of gradients."""
 
@@ -464,9 +464,6 @@ def make_actor_critic(
 
     def update(state: State, batch: Sample, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         t = batch.transitions
-        if config.normalize_observations:
-            seen = torso_input(spec.observation_space, t.observation, kind)
-            state = state._replace(observations=normalization.update(state.observations, seen))
         x, next_x = inputs(state.observations, t.observation), inputs(state.observations, t.next_observation)
         critic_key, value_key, actor_key = jax.random.split(key, 3)
         state, metrics, priorities = step_critic(state, batch, x, next_x, critic_key, hp)
@@ -490,6 +487,10 @@ def make_actor_critic(
         state = state._replace(targets=targets, updates=updates)
         return state, Info(metrics | actor_metrics, priorities)
 
+    def observe(state: State, transitions: Transition, valid: Array | None) -> State:
+        seen = torso_input(spec.observation_space, transitions.observation, kind)
+        return state._replace(observations=normalization.update(state.observations, seen, valid))
+
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
         output = _call(actor_module, state.actor.variables, x)
@@ -509,6 +510,7 @@ def make_actor_critic(
         update=update,
         value=value,
         initial_carry=actor.initial_carry,
+        observe=observe if config.normalize_observations else None,
     )
 
 
