@@ -175,4 +175,4 @@ class Algorithm(Generic[State]):
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
     observe: Callable[[State, Transition, Array | None], State] | None = None
     """``observe(state, transitions, valid) -> state``: what steps ``[B, ...]`` teach by themselves, such as statistics
-    of observations. The off-policy loops call it with each step, of the prefill too; ``valid`` is as in ``Buffer.add``."""
+    of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see ``Buffer.add``."""

@@ -63,13 +63,13 @@ def make_actor_critic(module, spec, hp=None, **switches):
     """One of the actor-critics on a buffer, whose entropy hardly counts."""
     fixed = {} if module in (ddpg, td3) else {"learn_temperature": False}
     config = module.Config(
-        **{"num_envs": 4, "hidden_sizes": (16,), "critic_sizes": (16,), "batch_size": 64, "buffer_size": 2048,
+        **{"num_envs": 4, "hidden_sizes": (32, 32), "critic_sizes": (32, 32), "batch_size": 64, "buffer_size": 2048,
            "prefill": 256, "steps_per_update": 4, "updates_per_iteration": 4, "policy_delay": 2, **fixed, **switches}
     )  # fmt: skip
     rewarded = {"noise_scale": 0.5} if module in (ddpg, td3) else {"temperature": 0.01}
     hyperparameters = module.Hyperparameters(
         actor_learning_rate=linear(3e-3, 0.0, fraction=1.0), critic_learning_rate=linear(1e-2, 0.0, fraction=1.0),
-        discount=DISCOUNT, tau=0.1, **{"epsilon": 0.2, **rewarded, **(hp or {})},
+        discount=DISCOUNT, tau=0.1, **{"epsilon": 0.5, **rewarded, **(hp or {})},
     )  # fmt: skip
     return module.make(spec, config), hyperparameters, 12_000
 
@@ -123,8 +123,7 @@ REPLAYED = {"prioritized": True, "n_step": 3}
 CONTINUOUS_VARIANTS = {
     "ddpg": functools.partial(make_actor_critic, ddpg),
     "ddpg-lillicrap": functools.partial(
-        make_actor_critic, ddpg, exploration="ornstein_uhlenbeck", hidden_sizes=(16, 16), critic_sizes=(16, 16),
-        action_layers=(1,), output_bound=3e-3,
+        make_actor_critic, ddpg, exploration="ornstein_uhlenbeck", action_layers=(1,), output_bound=3e-3,
     ),
     "ddpg-prioritized-3-step": functools.partial(make_actor_critic, ddpg, **REPLAYED),
     "td3": functools.partial(make_actor_critic, td3),

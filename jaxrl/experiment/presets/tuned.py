@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.schedules import linear
 
@@ -25,6 +27,17 @@ CARTPOLE_CONFIG = {
 }
 """Of the value-based family: an update for each step. Layer normalisation keeps the values from being overestimated,
 three steps make them precise enough to tell the actions of a balanced pole apart."""
+
+_PENDULUM_RATES = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3, "discount": 0.98, "tau": 0.005}
+_PENDULUM: dict[str, Any] = {
+    "num_envs": 1,
+    "hidden_sizes": (64, 64),
+    "buffer_size": 20_000,
+    "batch_size": 256,
+    "prefill": 1_000,
+}
+"""Of the actor-critics: an update for each step, after a few episodes of random actions."""
+_PENDULUM_CHANGES = "tuned here: smaller networks, a shorter random start, batches of 256, an update for each step"
 
 PRESETS = [
     Preset(
@@ -129,5 +142,41 @@ PRESETS = [
         hyperparameters=CARTPOLE_HYPERPARAMETERS,
         config=CARTPOLE_CONFIG | {"v_min": 0.0, "v_max": 100.0, "updates_per_iteration": 4},
         total_steps=50_000,
+    ),
+    Preset(
+        name="ddpg/Pendulum-v1",
+        algorithm="ddpg",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/ddpg.yml, Pendulum-v1; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "noise_scale": 0.1},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="td3/Pendulum-v1",
+        algorithm="td3",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/td3.yml, Pendulum-v1; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "noise_scale": 0.1},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="sac/Pendulum-v1",
+        algorithm="sac",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/sac.yml, Pendulum-v1; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "temperature_learning_rate": 1e-3},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="tqc/Pendulum-v1",
+        algorithm="tqc",
+        env="Pendulum-v1",
+        source="sac/Pendulum-v1",
+        hyperparameters={**_PENDULUM_RATES, "temperature_learning_rate": 1e-3},
+        config=_PENDULUM,
+        total_steps=20_000,
     ),
 ]
