@@ -23,12 +23,12 @@ from gymnasium import spaces
 from jaxrl import normalization
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
+from jaxrl.algorithms.learner import Learner, Variables, call, call_training, descend, init_learner
 from jaxrl.losses.actor_critic import entropy_regularized_target, minimum_of_subset, temperature_loss
 from jaxrl.losses.value import ERROR_LOSSES
 from jaxrl.networks.actor_critic import NORMALIZATIONS, Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Initializer, symmetric_uniform, torso_input, torso_kind
-from jaxrl.optimizers import apply_gradients
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec, Transition
 from jaxrl.validation import require, require_choice, require_positive
 
@@ -142,21 +142,6 @@ class EntropyHyperparameters(Hyperparameters):
     """What a learnt temperature does not fall below."""
     target_entropy: Any = -1.0
     """Entropy that a learnt temperature keeps up, in nats for each dimension of the (canonical) action."""
-
-
-class Variables(NamedTuple):
-    """What a network is called with."""
-
-    params: PyTree
-    stats: PyTree
-    """Running statistics of batch renormalisation; empty without."""
-
-
-class Learner(NamedTuple):
-    """A network that is being trained."""
-
-    variables: Variables
-    opt_state: optax.OptState
 
 
 class State(NamedTuple):
@@ -312,7 +297,6 @@ def make_actor_critic(
     asked = 1 if config.actor_value == "first" else config.num_critics
     asked_module = ensemble(asked)
     optimizer = optax.scale_by_adam(b1=config.adam_b1, eps=config.adam_epsilon)
-    modules = {"actor": actor_module, "critic": critic_module, "value": value_module}
     followed = ["critic"] if config.target_network and not state_value else []
     followed += (["actor"] if actor.target else []) + (["value"] if state_value else [])
     period = math.lcm(config.policy_delay, config.target_update_period)
@@ -325,12 +309,11 @@ def make_actor_critic(
         observation = jax_spaces.zeros(spec.observation_space, (1,))
         x = torso_input(spec.observation_space, observation, kind)
         action = None if finite else jnp.zeros((1, *spec.action_space.shape))
-        arguments = {"actor": (x,), "critic": (x, action)} | ({"value": (x,)} if state_value else {})
-        learners = {}
-        for i, (part, inputs_) in enumerate(arguments.items()):
-            variables = modules[part].init(jax.random.fold_in(key, i), *inputs_)
-            variables = Variables(variables["params"], variables.get("batch_stats", {}))
-            learners[part] = Learner(variables, optimizer.init(variables.params))
+        keys = iter(jax.random.split(key, 3))
+        learner = lambda module, *inputs: init_learner(module, optimizer, next(keys), *inputs)
+        learners = {"actor": learner(actor_module, x), "critic": learner(critic_module, x, action)}
+        if state_value:
+            learners["value"] = learner(value_module, x)
         temperature = ()
         if learn_temperature:
             log_temperature = jnp.log(jnp.asarray(hp.temperature, jnp.float32))
@@ -347,7 +330,7 @@ def make_actor_critic(
         )
 
     def act(policy, observation, carry, key, hp, explore=True):
-        output = _call(actor_module, policy.actor, inputs(policy.observations, observation))
+        output = call(actor_module, policy.actor, inputs(policy.observations, observation))
         if not explore:
             return actor.mode(output), carry, {}
         action, carry = actor.explore(output, carry, key, hp)
@@ -365,42 +348,27 @@ def make_actor_critic(
         index = jnp.broadcast_to(action.astype(jnp.int32)[None, :, None], (*values.shape[:2], 1))
         return jnp.take_along_axis(values, index, axis=-1)[..., 0]
 
-    def descend(learner: Learner, objective, learning_rate, max_grad_norm=None, weight_decay=None):
-        """A step of Adam along the gradient of ``objective(params) -> loss, (stats, aux)``."""
-        (loss, (stats, aux)), gradients = jax.value_and_grad(objective, has_aux=True)(learner.variables.params)
-        params, opt_state, norm = apply_gradients(
-            optimizer, learner.variables.params, learner.opt_state, gradients,
-            learning_rate=learning_rate, max_grad_norm=max_grad_norm, weight_decay=weight_decay,
-        )  # fmt: skip
-        return Learner(Variables(params, stats), opt_state), loss, norm, aux
-
     def step_critic(state: State, batch: Sample, x: Array, next_x: Array, key: Key, hp: Hyperparameters):
         t = batch.transitions
         action_key, subset_key, *dropout_keys = jax.random.split(key, 4)
         action = None if finite else t.action
-        if state_value:
-            draw = Draw(None)
-            next_value = _call(value_module, state.targets["value"], next_x)
-        else:
+        draw = Draw(None)
+        if not state_value:
             acting = state.targets["actor"] if actor.target else state.actor.variables
-            draw = actor.target_draw(_call(actor_module, acting, next_x), action_key, hp)
-        next_action = draw.action
+            draw = actor.target_draw(call(actor_module, acting, next_x), action_key, hp)
 
-        def objective(params):
-            variables = state.critic.variables._replace(params=params)
+        def objective(variables):
             if config.target_network or state_value:
-                values, stats = _train(critic_module, variables, x, action, key=dropout_keys[0])
+                values, stats = call_training(critic_module, variables, x, action, key=dropout_keys[0])
             else:
-                together = jnp.concatenate([x, next_x]), None if finite else jnp.concatenate([action, next_action])
-                both, stats = _train(critic_module, variables, *together, key=dropout_keys[0])
+                together = jnp.concatenate([x, next_x]), None if finite else jnp.concatenate([action, draw.action])
+                both, stats = call_training(critic_module, variables, *together, key=dropout_keys[0])
                 values, next_values = jnp.split(both, 2, axis=1)
             if state_value:
-                bootstrap = next_value
+                bootstrap = call(value_module, state.targets["value"], next_x)
             else:
                 if config.target_network:
-                    next_values = _call(
-                        critic_module, state.targets["critic"], next_x, next_action, key=dropout_keys[1]
-                    )
+                    next_values = call(critic_module, state.targets["critic"], next_x, draw.action, key=dropout_keys[1])
                 bootstrap = draw.expectation(critics.target_value(subset_key, next_values))
             target = entropy_regularized_target(
                 t.reward, t.terminated, bootstrap, hp.discount**batch.steps, draw.log_prob, temperature_of(state, hp)
@@ -410,40 +378,44 @@ def make_actor_critic(
             return jnp.mean(batch.weights * per_sample), (stats, (jnp.mean(values), error))
 
         learner, loss, norm, (q_value, error) = descend(
-            state.critic, objective, hp.critic_learning_rate, hp.critic_max_grad_norm, hp.critic_weight_decay
-        )
+            optimizer, state.critic, objective, learning_rate=hp.critic_learning_rate,
+            max_grad_norm=hp.critic_max_grad_norm, weight_decay=hp.critic_weight_decay,
+        )  # fmt: skip
         metrics = {"critic_loss": loss, "q_value": q_value, "critic_grad_norm": norm}
         return state._replace(critic=learner), metrics, jnp.abs(error)
 
     def climbed(state: State, x: Array, draw: Draw, key: Key | None) -> Array:
         """``[B]`` what the critics think of a policy."""
         variables = jax.tree.map(lambda leaf: leaf[:asked], state.critic.variables)
-        values = _call(asked_module, variables, x, draw.action, key=key)
+        values = call(asked_module, variables, x, draw.action, key=key)
         return draw.expectation(critics.actor_value(values))
 
     def step_value(state: State, x: Array, key: Key, hp: Hyperparameters) -> State:
         action_key, dropout_key = jax.random.split(key)
-        draw = actor.draw(_call(actor_module, state.actor.variables, x), action_key, hp)
+        draw = actor.draw(call(actor_module, state.actor.variables, x), action_key, hp)
         target = climbed(state, x, draw, dropout_key) - temperature_of(state, hp) * draw.log_prob
 
-        def objective(params):
-            value, stats = _train(value_module, state.value.variables._replace(params=params), x)
+        def objective(variables):
+            value, stats = call_training(value_module, variables, x)
             return jnp.mean(0.5 * (value - jax.lax.stop_gradient(target)) ** 2), (stats, ())
 
-        learner, *_ = descend(state.value, objective, hp.critic_learning_rate, hp.critic_max_grad_norm)
-        return state._replace(value=learner)
+        rates = {"learning_rate": hp.critic_learning_rate, "max_grad_norm": hp.critic_max_grad_norm}
+        return state._replace(value=descend(optimizer, state.value, objective, **rates).learner)
 
     def step_actor(state: State, x: Array, key: Key, hp: Hyperparameters) -> tuple[State, dict[str, Array]]:
         action_key, dropout_key = jax.random.split(key)
         temperature = temperature_of(state, hp)
 
-        def objective(params):
-            output, stats = _train(actor_module, state.actor.variables._replace(params=params), x)
+        def objective(variables):
+            output, stats = call_training(actor_module, variables, x)
             draw = actor.draw(output, action_key, hp)
             loss = jnp.mean(temperature * draw.log_prob - climbed(state, x, draw, dropout_key))
             return loss, (stats, draw.log_prob)
 
-        learner, loss, norm, log_prob = descend(state.actor, objective, hp.actor_learning_rate, hp.actor_max_grad_norm)
+        learner, loss, norm, log_prob = descend(
+            optimizer, state.actor, objective,
+            learning_rate=hp.actor_learning_rate, max_grad_norm=hp.actor_max_grad_norm,
+        )  # fmt: skip
         state = state._replace(actor=learner)
         metrics = {"actor_loss": loss, "actor_grad_norm": norm}
         if entropy_unit is not None:
@@ -453,12 +425,11 @@ def make_actor_critic(
         return state, metrics
 
     def step_temperature(learner: Learner, log_prob: Array, hp: Hyperparameters) -> Learner:
-        target = hp.target_entropy * entropy_unit
-        objective = lambda params: (
-            jnp.mean(temperature_loss(params, jax.lax.stop_gradient(log_prob), target)),
-            ({}, ()),
-        )
-        learner, *_ = descend(learner, objective, hp.temperature_learning_rate)
+        def objective(variables):
+            loss = temperature_loss(variables.params, jax.lax.stop_gradient(log_prob), hp.target_entropy * entropy_unit)
+            return jnp.mean(loss), ({}, ())
+
+        learner = descend(optimizer, learner, objective, learning_rate=hp.temperature_learning_rate).learner
         bounded = jnp.maximum(learner.variables.params, jnp.log(jnp.asarray(hp.min_temperature, jnp.float32)))
         return learner._replace(variables=Variables(bounded, {}))
 
@@ -493,7 +464,7 @@ def make_actor_critic(
 
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
-        output = _call(actor_module, state.actor.variables, x)
+        output = call(actor_module, state.actor.variables, x)
         # Where actions are finite the draw is an expectation and needs no randomness.
         draw = actor.draw(output, jax.random.key(0), hyperparameters) if finite else Draw(actor.mode(output))
         return climbed(state, x, draw, None)
@@ -512,22 +483,6 @@ def make_actor_critic(
         initial_carry=actor.initial_carry,
         observe=observe if config.normalize_observations else None,
     )
-
-
-def _call(module: nn.Module, variables: Variables, *inputs: Array | None, key: Key | None = None) -> Any:
-    """A network as it is, with dropout if there is a key."""
-    rngs = {} if key is None else {"dropout": key}
-    return module.apply({"params": variables.params, "batch_stats": variables.stats}, *inputs, rngs=rngs)
-
-
-def _train(
-    module: nn.Module, variables: Variables, *inputs: Array | None, key: Key | None = None
-) -> tuple[Any, PyTree]:
-    """A network with the statistics of this batch, and the running ones after it."""
-    rngs = {} if key is None else {"dropout": key}
-    both = {"params": variables.params, "batch_stats": variables.stats}
-    output, changed = module.apply(both, *inputs, train=True, rngs=rngs, mutable=["batch_stats"])
-    return output, changed.get("batch_stats", {})
 
 
 def _every(period: int, count: Array, step: Callable[[State], tuple[State, dict[str, Array]]], state: State):
