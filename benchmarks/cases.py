@@ -236,8 +236,8 @@ def actor_critic_case(algorithm: str, quick: bool) -> Case:
     work = {"algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY}
     return Case(
         algorithm,
-        f"{algorithm.upper()}, Pendulum-v1, {steps:,} steps of one environment, an update of batch 256 at each, 64-64 relu, "
-        f"buffer {CAPACITY:,}",
+        f"{algorithm.upper()}, Pendulum-v1, {steps:,} steps of one environment, an update of batch 256 at each, 64-64 "
+        f"relu, buffer {CAPACITY:,}",
         (
             ours("jaxrl", "whole_run", env=PENDULUM, hidden_sizes=[64, 64], **work),
             peer("rejax", "rejax_actor_critic.py", **work),

@@ -381,7 +381,7 @@ def make_actor_critic(
             optimizer, state.critic, objective, learning_rate=hp.critic_learning_rate,
             max_grad_norm=hp.critic_max_grad_norm, weight_decay=hp.critic_weight_decay,
         )  # fmt: skip
-        metrics = {"critic_loss": loss, "q_value": q_value, "critic_grad_norm": norm}
+        metrics = {"loss": loss, "q_value": q_value, "grad_norm": norm}
         return state._replace(critic=learner), metrics, jnp.abs(error)
 
     def climbed(state: State, x: Array, draw: Draw, key: Key | None) -> Array:
