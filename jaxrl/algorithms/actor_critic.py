@@ -187,8 +187,8 @@ class ActorKind:
 
     head: Callable[[Initializer], nn.Module]
     """Makes the head, with this initialiser of its last layer."""
-    draw: Callable[[Any, Key, Any], Draw]
-    """``draw(output, key, hp)``: what the policy would do."""
+    draw: Callable[[Any, Key | None, Any], Draw]
+    """``draw(output, key, hp)``: what the policy would do; of finitely many actions, without key and ``hp``."""
     target_draw: Callable[[Any, Key, Any], Draw]
     """The same for the next observation in a target."""
     explore: Callable[[Any, PyTree, Key, Any], tuple[Array, PyTree]]
@@ -465,8 +465,8 @@ def make_actor_critic(
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
         output = call(actor_module, state.actor.variables, x)
-        # Where actions are finite the draw is an expectation and needs no randomness.
-        draw = actor.draw(output, jax.random.key(0), hyperparameters) if finite else Draw(actor.mode(output))
+        # Over finitely many actions a draw is an expectation, without randomness.
+        draw = actor.draw(output, None, None) if finite else Draw(actor.mode(output))
         return climbed(state, x, draw, None)
 
     return Algorithm(
