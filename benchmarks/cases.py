@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from alternate import Bound, Case, Contender, Ratio
 
 CARTPOLE = "gymnax:CartPole-v1"
 HOST_CARTPOLE = "gymnasium:CartPole-v1"
+PENDULUM = "gymnax:Pendulum-v1"
+HOST_CHEETAH = "gymnasium:HalfCheetah-v5"
 CAPACITY = 131_072
 ONE_THREAD = {"NPROC": "1"}
 FOUR_THREADS = {"NPROC": "4"}
@@ -228,6 +231,43 @@ def prioritized_seeds_case(quick: bool) -> Case:
     )
 
 
+def actor_critic_case(algorithm: str, quick: bool) -> Case:
+    steps = 3_000 if quick else 20_000
+    work = {"algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY}
+    return Case(
+        algorithm,
+        f"{algorithm.upper()}, Pendulum-v1, {steps:,} steps of one environment, an update of batch 256 at each, 64-64 "
+        f"relu, buffer {CAPACITY:,}",
+        (
+            ours("jaxrl", "whole_run", env=PENDULUM, hidden_sizes=[64, 64], **work),
+            peer("rejax", "rejax_actor_critic.py", **work),
+            peer("rejax, NPROC=1", "rejax_actor_critic.py", ONE_THREAD, **work),
+        ),
+        tuple(Ratio(f"jaxrl / {other}", "jaxrl", other, at_least=3.0) for other in ("rejax", "rejax, NPROC=1")),
+    )
+
+
+def host_sac_case(quick: bool) -> Case:
+    steps = 2_000 if quick else 10_000
+    work = {"steps": steps, "buffer_size": CAPACITY}
+    return Case(
+        "host_sac",
+        f"SAC on Gymnasium's HalfCheetah-v5 (MuJoCo, on the host), {steps:,} steps, an update of batch 256 at each, "
+        "256-256 relu",
+        (
+            ours("jaxrl", "whole_run", algorithm="sac", env=HOST_CHEETAH, hidden_sizes=[256, 256], **work),
+            peer("stable-baselines3", "sb3_sac.py", **work),
+            peer("stable-baselines3, 1 thread", "sb3_sac.py", threads=1, **work),
+            peer("sbx", "sb3_sac.py", library="sbx", **work),
+        ),
+        (
+            Ratio("jaxrl / sbx", "jaxrl", "sbx", at_least=1.5),
+            Ratio("jaxrl / stable-baselines3", "jaxrl", "stable-baselines3", at_least=3.0),
+            Ratio("jaxrl / stable-baselines3, 1 thread", "jaxrl", "stable-baselines3, 1 thread", at_least=3.0),
+        ),
+    )
+
+
 CASES: dict[str, Callable[[bool], Case]] = {
     "ppo": ppo_case,
     "ppo_8seeds": ppo_8seeds_case,
@@ -240,5 +280,8 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "sum_tree": sum_tree_case,
     "rainbow": rainbow_case,
     "prioritized_seeds": prioritized_seeds_case,
+    "sac": partial(actor_critic_case, "sac"),
+    "td3": partial(actor_critic_case, "td3"),
+    "host_sac": host_sac_case,
 }
 """By name: ``case(quick)``, where a quick case does little work, only to see that it runs."""

@@ -64,6 +64,7 @@ class Published:
 
 
 DOUBLE_DUELING = ("--config.double_q", "true", "--config.dueling", "true")
+PRIORITIZED_3_STEP = ("--config.prioritized", "true", "--config.n_step", "3")
 MINATAR = ("Asterix-MinAtar", "Breakout-MinAtar", "Freeway-MinAtar", "SpaceInvaders-MinAtar")
 
 MATRIX = (
@@ -86,11 +87,19 @@ MATRIX = (
         for algorithm in ("dqn", "rainbow")
     ),
     *(Row("pqn", env, 5_000_000, 2) for env in MINATAR),
+    *(Row(algorithm, "Pendulum-v1", 20_000, 8, mean_at_least=-165.0) for algorithm in ("ddpg", "td3", "sac", "tqc")),
+    *(Row(algorithm, "Pendulum-v1", 20_000, 8, options=PRIORITIZED_3_STEP) for algorithm in ("td3", "sac")),
+    Row("sac_discrete", "CartPole-v1", 100_000, 8, mean_at_least=400.0),
+    Row("sac", "gymnasium:HalfCheetah-v5", 300_000, 3, mean_at_least=6_500.0),
+    Row("sac", "gymnasium:Hopper-v5", 300_000, 3, mean_at_least=2_300.0),
+    Row("td3", "gymnasium:HalfCheetah-v5", 300_000, 3, mean_at_least=5_500.0),
+    Row("td3", "gymnasium:Hopper-v5", 300_000, 3),
 )
 
 TRAINING = "training return (± over 3 seeds)"
 DETERMINISTIC = "deterministic evaluation of the final model (± over episodes)"
 CHECKPOINT = "evaluation of a trained checkpoint"
+SMOOTHED = "deterministic tests, averaged over 11 epochs and 10 seeds"
 PUBLISHED = {
     "ppo/CartPole-v1": (
         Published("CleanRL, ppo.py", 490.04, 6.12, 500_000, TRAINING),
@@ -114,6 +123,14 @@ PUBLISHED = {
         Published("RL Baselines3 Zoo, PPO", -172.2, 104.2, 100_000, DETERMINISTIC),
         Published("gymnax-blines, PPO", -130.0, None, None, CHECKPOINT),
     ),
+    "ddpg/Pendulum-v1": (Published("RL Baselines3 Zoo, DDPG", -152.1, 94.3, 20_000, DETERMINISTIC),),
+    "td3/Pendulum-v1": (Published("RL Baselines3 Zoo, TD3", -151.9, 90.2, 20_000, DETERMINISTIC),),
+    "sac/Pendulum-v1": (Published("RL Baselines3 Zoo, SAC", -157.0, 88.7, 20_000, DETERMINISTIC),),
+    "tqc/Pendulum-v1": (Published("RL Baselines3 Zoo, TQC", -151.3, 87.9, 20_000, DETERMINISTIC),),
+    "sac/HalfCheetah-v5": (Published("Spinning Up, SAC on HalfCheetah-v3", 9_165.0, None, 300_000, SMOOTHED),),
+    "sac/Hopper-v5": (Published("Spinning Up, SAC on Hopper-v3", 2_843.0, None, 300_000, SMOOTHED),),
+    "td3/HalfCheetah-v5": (Published("Spinning Up, TD3 on HalfCheetah-v3", 7_642.0, None, 300_000, SMOOTHED),),
+    "td3/Hopper-v5": (Published("Spinning Up, TD3 on Hopper-v3", 2_373.0, None, 300_000, SMOOTHED),),
     "pqn/Asterix-MinAtar": (Published("gymnax-blines, PPO", 15.0, None, None, CHECKPOINT),),
     "pqn/Breakout-MinAtar": (Published("gymnax-blines, PPO", 28.0, None, None, CHECKPOINT),),
     "pqn/Freeway-MinAtar": (Published("gymnax-blines, PPO", 58.0, None, None, CHECKPOINT),),

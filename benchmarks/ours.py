@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from peers.protocol import compiled, parameters, report, serve
 
 import jaxrl
 from jaxrl import envs
-from jaxrl.algorithms import dqn, ppo, rainbow
+from jaxrl.algorithms import dqn, ppo, rainbow, sac, td3
 from jaxrl.buffers import sum_tree
 from jaxrl.schedules import linear
 from jaxrl.training import compiler_options, make_runner, make_train, use_cpu_devices
@@ -51,7 +52,23 @@ def make_prioritized_dqn(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
     return dqn.make(env.spec, dataclasses.replace(agent.config, prioritized=True, batch_size=64)), hp
 
 
-MAKE = {"ppo": make_ppo, "dqn": make_dqn, "rainbow": make_rainbow, "prioritized_dqn": make_prioritized_dqn}
+def make_actor_critic(module: Any, env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
+    """SAC or TD3 with an update of 256 transitions at every step of one environment."""
+    config = module.Config(
+        num_envs=1, hidden_sizes=tuple(wanted["hidden_sizes"]), batch_size=256, buffer_size=wanted["buffer_size"],
+        prefill=1_000,
+    )  # fmt: skip
+    return module.make(env.spec, config), module.Hyperparameters()
+
+
+MAKE = {
+    "ppo": make_ppo,
+    "dqn": make_dqn,
+    "rainbow": make_rainbow,
+    "prioritized_dqn": make_prioritized_dqn,
+    "sac": functools.partial(make_actor_critic, sac),
+    "td3": functools.partial(make_actor_critic, td3),
+}
 
 
 def whole_run(wanted: dict[str, Any]) -> None:

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, pqn, qr_dqn, rainbow
+from jaxrl.algorithms import (
+    c51,
+    crossq,
+    ddpg,
+    dqn,
+    droq,
+    iqn,
+    munchausen_dqn,
+    ppo,
+    pqn,
+    qr_dqn,
+    rainbow,
+    redq,
+    sac,
+    sac_discrete,
+    td3,
+    tqc,
+)
 from jaxrl.validation import did_you_mean
 
 ALGORITHMS: dict[str, ModuleType] = {
@@ -16,6 +33,14 @@ ALGORITHMS: dict[str, ModuleType] = {
     "munchausen_dqn": munchausen_dqn,
     "pqn": pqn,
     "ppo": ppo,
+    "ddpg": ddpg,
+    "td3": td3,
+    "sac": sac,
+    "sac_discrete": sac_discrete,
+    "tqc": tqc,
+    "redq": redq,
+    "droq": droq,
+    "crossq": crossq,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -33,4 +58,7 @@ def get(name: str) -> ModuleType:
     return ALGORITHMS[name]
 
 
-__all__ = ["ALGORITHMS", "c51", "dqn", "get", "iqn", "munchausen_dqn", "ppo", "pqn", "qr_dqn", "rainbow"]
+__all__ = [
+    "ALGORITHMS", "c51", "crossq", "ddpg", "dqn", "droq", "get", "iqn", "munchausen_dqn", "ppo", "pqn", "qr_dqn",
+    "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc",
+]  # fmt: skip

@@ -18,25 +18,23 @@ from flax import struct
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.buffers.replay import prioritized_replay, uniform_replay
+from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
 from jaxrl.networks.heads import QHead
 from jaxrl.networks.noisy import NOISE, Noise
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Torso, torso_input, torso_kind
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
-from jaxrl.types import Algorithm, Array, Info, Key, OffPolicy, PyTree, Sample, Spec, Transition
-from jaxrl.validation import require, require_choice, require_positive
+from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
+from jaxrl.validation import require_choice, require_positive
 
 EXPLORATION = ("auto", "greedy", "epsilon_greedy", "epsilon_ladder", "boltzmann")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(off_policy.Config):
     """What changes the program's shape, in every member of the family."""
 
-    num_envs: int = 1
-    """Environments stepped side by side."""
     torso: str = "auto"
     """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
     hidden_sizes: tuple[int, ...] = (64, 64)
@@ -63,61 +61,29 @@ class Config:
     """``hard``: copy every ``target_update_period`` updates; ``polyak``: move by ``tau`` at each."""
     target_update_period: int = 100
     """Updates between two copies."""
-    buffer_size: int = 100_000
-    """Transitions that the replay buffer holds."""
-    batch_size: int = 64
-    """Transitions of an update."""
-    prefill: int = 1_000
-    """Transitions collected by a random policy before the first update."""
-    n_step: int = 1
-    """Steps whose rewards are added up before bootstrapping."""
-    prioritized: bool = False
-    """Whether to sample in proportion to the last errors instead of uniformly."""
-    frame_stack: int | None = None
-    """Frames of an image observation, each stored once; 0 stores whole observations; by default what the
-    environment says."""
-    steps_per_update: int = 1
-    """Steps of each environment between two rounds of updates."""
-    updates_per_iteration: int = 1
-    """Updates in each round."""
-    adam_epsilon: float = 1e-8
-    """Added to Adam's denominator."""
 
     def __post_init__(self) -> None:
-        require_positive(
-            self, "num_envs", "target_update_period", "buffer_size", "batch_size",
-            "prefill", "n_step", "steps_per_update", "updates_per_iteration",
-        )  # fmt: skip
+        super().__post_init__()
+        require_positive(self, "target_update_period")
         require_choice(self, "torso", TORSOS)
         require_choice(self, "activation", ACTIVATIONS)
         require_choice(self, "noise", NOISE)
         require_choice(self, "exploration", EXPLORATION)
         require_choice(self, "target_update", ("hard", "polyak"))
-        require(
-            self.prefill <= self.buffer_size, "prefill", self.prefill, f"must fit in buffer_size={self.buffer_size}"
-        )
 
 
 @struct.dataclass
-class Hyperparameters:
+class Hyperparameters(off_policy.Hyperparameters):
     """What an experimenter tunes, in every member of the family: leaves, each a scalar or a ``Schedule``."""
 
     learning_rate: Any = 1e-3
     """Adam's step size."""
-    discount: Any = 0.99
-    """gamma"""
     epsilon: Any = dataclasses.field(default_factory=lambda: linear(1.0, 0.05, fraction=0.1))
     """Probability of a uniformly random action."""
     temperature: Any = 1.0
     """Of Boltzmann exploration."""
-    tau: Any = 0.005
-    """How far a polyak target moves towards the online network at each update."""
     max_grad_norm: Any = 10.0
     """Bound of the gradient's global norm."""
-    priority_exponent: Any = 0.6
-    """alpha: how much priorities matter; 0 is uniform."""
-    importance_exponent: Any = dataclasses.field(default_factory=lambda: linear(0.4, 1.0, fraction=1.0))
-    """beta: how much of the bias that priorities bring is corrected."""
     q_regularization: Any = 0.0
     """Coefficient of the mean square of the learned action values."""
     weight_decay: Any = 0.0
@@ -279,29 +245,10 @@ def make_q_learning(
         spec=spec,
         config=config,
         hyperparameters=hyperparameters,
-        feed=OffPolicy(
-            num_envs=config.num_envs,
-            batch_size=config.batch_size,
-            prefill=config.prefill,
-            buffer=make_buffer(spec, config),
-            steps_per_update=config.steps_per_update,
-            updates_per_iteration=config.updates_per_iteration,
-        ),
+        feed=off_policy.make_feed(spec, config),
         init=init,
         policy=lambda state: state.params,
         act=act,
         update=update,
         value=lambda state, observation: jnp.max(q_values(state.params, observation, None), axis=-1),
     )
-
-
-def make_buffer(spec: Spec, config: Config) -> Any:
-    """The replay buffer that a configuration asks for."""
-    observation = jax_spaces.shapes(spec.observation_space)
-    scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)
-    example = Transition(
-        observation, scalar(jnp.int32), scalar(jnp.float32), scalar(jnp.bool_), scalar(jnp.bool_), observation
-    )
-    replay = prioritized_replay if config.prioritized else uniform_replay
-    frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
-    return replay(example, config.buffer_size, config.num_envs, n_step=config.n_step, frame_stack=frame_stack)

@@ -1,6 +1,7 @@
 """Environments: one small protocol, ``make``, wrappers, and an adapter for each suite."""
 
 from jaxrl.envs import probes
+from jaxrl.envs.brax_adapter import from_brax
 from jaxrl.envs.check import Report, check
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.gymnasium_adapter import from_gymnasium, from_vector
@@ -21,6 +22,7 @@ from jaxrl.envs.wrappers import (
 
 __all__ = [
     "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
-    "flatten_observation", "for_training", "from_gymnasium", "from_gymnax", "from_vector", "make", "names", "probes",
-    "register", "render", "rescale_action", "time_limit", "transform_reward", "transition_step", "unit_actions",
+    "flatten_observation", "for_training", "from_brax", "from_gymnasium", "from_gymnax", "from_vector", "make", "names",
+    "probes", "register", "render", "rescale_action", "time_limit", "transform_reward", "transition_step",
+    "unit_actions",
 ]  # fmt: skip

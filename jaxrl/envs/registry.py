@@ -20,6 +20,8 @@ SUITES = {
     "gymnax": "jaxrl.envs.gymnax_adapter",
     "gymnasium": "jaxrl.envs.gymnasium_adapter",
     "atari": "jaxrl.envs.atari_adapter",
+    "brax": "jaxrl.envs.brax_adapter",
+    "playground": "jaxrl.envs.playground_adapter",
 }
 """Modules with ``names()`` and ``make(name, **parameters)``, by prefix; earlier ones are preferred."""
 

@@ -64,6 +64,17 @@ BOUNDS: dict[str, Bounds] = {
     "munchausen_scale": UNIT,
     "entropy_temperature": POSITIVE,
     "log_policy_clip": Bounds(-math.inf, 0.0),
+    "actor_learning_rate": POSITIVE,
+    "critic_learning_rate": POSITIVE,
+    "temperature_learning_rate": POSITIVE,
+    "actor_max_grad_norm": POSITIVE,
+    "critic_max_grad_norm": POSITIVE,
+    "critic_weight_decay": NON_NEGATIVE,
+    "min_temperature": NON_NEGATIVE,
+    "noise_scale": NON_NEGATIVE,
+    "noise_theta": UNIT,
+    "smoothing_scale": NON_NEGATIVE,
+    "smoothing_clip": NON_NEGATIVE,
 }
 """Ranges by the name of a hyper-parameter, whatever the algorithm; the others must only be finite."""
 

@@ -85,5 +85,42 @@ class DiagonalGaussian(NamedTuple):
         return jnp.sum(0.5 * (ratio + distance - 1) - self.log_std + other.log_std, axis=-1)
 
 
+class SquashedGaussian(NamedTuple):
+    """``tanh(u)`` of a diagonal Gaussian ``u``: ``mean`` and ``log_std`` ``[..., n]``, actions in ``(-1, 1)``.
+
+    It has no entropy in closed form; ``-log_prob`` of a sample is an estimate.
+
+    Source: Haarnoja et al. 2018 (arXiv 1812.05905), appendix C.
+    """
+
+    mean: Array
+    log_std: Array
+
+    def sample(self, *, seed: Array) -> Array:
+        """``[..., n]``."""
+        return jnp.tanh(DiagonalGaussian(self.mean, self.log_std).sample(seed=seed))
+
+    def mode(self) -> Array:
+        """``[..., n]`` the squashed mean: the median of each dimension, and what is usual in evaluation."""
+        return jnp.tanh(self.mean)
+
+    def sample_and_log_prob(self, *, seed: Array) -> tuple[Array, Array]:
+        """A sample and its log-density, exact however near to a bound the action is."""
+        gaussian = DiagonalGaussian(self.mean, self.log_std)
+        u = gaussian.sample(seed=seed)
+        return jnp.tanh(u), gaussian.log_prob(u) - _log_tanh_slope(u)
+
+    def log_prob(self, action: Array) -> Array:
+        """``[...]`` joint log-density of ``[..., n]``; float32 knows actions next to a bound only roughly."""
+        largest = 1.0 - jnp.finfo(action.dtype).epsneg
+        u = jnp.arctanh(jnp.clip(action, -largest, largest))
+        return DiagonalGaussian(self.mean, self.log_std).log_prob(u) - _log_tanh_slope(u)
+
+
+def _log_tanh_slope(u: Array) -> Array:
+    """``[...]`` sum of ``log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u))`` over the last axis, at any ``u``."""
+    return jnp.sum(2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u)), axis=-1)
+
+
 Distribution = Any
 """Anything with ``sample(seed=)``, ``mode()``, ``log_prob(action)`` and ``entropy()``: the above, or distrax's."""

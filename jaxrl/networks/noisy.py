@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.networks.torsos import Initializer
+from jaxrl.networks.torsos import symmetric_uniform
 
 Array = jax.Array
 
@@ -61,7 +61,7 @@ class NoisyDense(nn.Module):
         inputs = x.shape[-1]
         bound = math.sqrt((3.0 if self.independent else 1.0) / inputs)
         deviation = nn.initializers.constant(0.017 if self.independent else self.sigma / math.sqrt(inputs))
-        uniform = _uniform(bound)
+        uniform = symmetric_uniform(bound)
         kernel = self.param("kernel", uniform, (inputs, self.features))
         bias = self.param("bias", uniform, (self.features,))
         kernel_sigma = self.param("kernel_sigma", deviation, (inputs, self.features))
@@ -82,10 +82,6 @@ class NoisyDense(nn.Module):
             return x @ (kernel + kernel_sigma * e_in.T * e_out) + bias + bias_sigma * e_out.reshape(-1)
         e_in, e_out = e_in.reshape(-1, *between, inputs), e_out.reshape(-1, *between, self.features)
         return x @ kernel + bias + ((x * e_in) @ kernel_sigma + bias_sigma) * e_out
-
-
-def _uniform(bound: float) -> Initializer:
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 def _signed_root(x: Array) -> Array:

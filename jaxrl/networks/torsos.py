@@ -30,6 +30,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def symmetric_uniform(bound: float) -> Initializer:
+    """Uniform in ``[-bound, bound]``."""
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
 class MLP(nn.Module):
     """Dense layers with an activation after each: features ``[..., n]`` to ``[..., hidden_sizes[-1]]``.
 

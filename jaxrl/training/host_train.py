@@ -95,8 +95,9 @@ class HostRunner:
         for t in range(prefill_steps(self.agent)):
             action = self._run("random", state.key, np.int32(t))
             observation = self._observation
-            step = self._step(np.asarray(action))
-            state = state._replace(buffer=self._run("add", state.buffer, *self._transition(observation, action, step)))
+            seen = self._transition(observation, action, self._step(np.asarray(action)))
+            agent = self._observe(state.agent, *seen)
+            state = state._replace(agent=agent, buffer=self._run("add", state.buffer, *seen))
         return state
 
     def template(self) -> HostTrainState:
@@ -208,7 +209,12 @@ class HostRunner:
             step = self._receive()
             carry = self._after(carry, step)
             self._count(episodes, step)
-            buffer = self._run("add", buffer, *self._transition(observation, action, step))
+            seen = self._transition(observation, action, step)
+            buffer = self._run("add", buffer, *seen)
+            if learned is None:
+                agent = self._observe(agent, *seen)
+            else:
+                learned = self._observe(learned[0], *seen), *learned[1:]
         if learned is None:
             learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
             buffer = learned[1]
@@ -241,6 +247,9 @@ class HostRunner:
         t = step.timestep
         reward = np.asarray(self.transform(t.reward), np.float32)
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
+
+    def _observe(self, agent: PyTree, transition: Transition, valid: np.ndarray | None) -> PyTree:
+        return agent if self.agent.observe is None else self._run("observe", agent, transition, valid)
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
         if not jax.tree.leaves(carry):
@@ -346,6 +355,9 @@ class _Programs:
 
     def _add(self):
         return self.agent.feed.buffer.add, (0, 0, 0)
+
+    def _observe(self):
+        return self.agent.observe, (0, 0, 0)
 
     def _interrupt(self):
         return self.agent.feed.buffer.interrupt, (0,)

@@ -13,7 +13,7 @@ from jaxrl.training.collect import Actors, at_random, reset_actors, step_actors,
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums
 from jaxrl.training.staged_scan import staged_scan
-from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout
+from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
 
 
 class Replay(NamedTuple):
@@ -58,7 +58,8 @@ def init_state(agent: Algorithm, env: Environment, key: Key, hp: Any) -> TrainSt
     actors = reset_actors(agent, env, agent.feed.num_envs, key_for(key, Purpose.RESET))
     buffer = ()
     if isinstance(agent.feed, OffPolicy):
-        actors, buffer = prefill(agent, env, actors, agent.feed.buffer.init(), key_for(key, Purpose.PREFILL))
+        carry = actors, agent.feed.buffer.init(), agent_state
+        actors, buffer, agent_state = prefill(agent, env, carry, key_for(key, Purpose.PREFILL))
         buffer = Replay(buffer, nothing_pending(agent.feed))
     return TrainState(agent_state, actors, buffer, key, Counter.zero())
 
@@ -68,16 +69,23 @@ def prefill_steps(agent: Algorithm) -> int:
     return -(-agent.feed.prefill // agent.feed.num_envs) if isinstance(agent.feed, OffPolicy) else 0
 
 
-def prefill(agent: Algorithm, env: Environment, actors: Actors, buffer: PyTree, key: Key) -> tuple[Actors, PyTree]:
-    """Add the transitions of a uniformly random policy to the buffer."""
+def prefill(
+    agent: Algorithm, env: Environment, carry: tuple[Actors, PyTree, PyTree], key: Key
+) -> tuple[Actors, PyTree, PyTree]:
+    """Add the transitions of a uniformly random policy to the buffer; the carry ends with the algorithm's state."""
     choose = at_random(agent)
 
     def step(carry, i):
-        actors, buffer = carry
+        actors, buffer, agent_state = carry
         actors, transition, _, _ = step_actors(agent, env, actors, jax.random.fold_in(key, i), choose)
-        return (actors, agent.feed.buffer.add(buffer, transition)), None
+        return (actors, agent.feed.buffer.add(buffer, transition), observe(agent, agent_state, transition)), None
 
-    return jax.lax.scan(step, (actors, buffer), jnp.arange(prefill_steps(agent)))[0]
+    return jax.lax.scan(step, carry, jnp.arange(prefill_steps(agent)))[0]
+
+
+def observe(agent: Algorithm, agent_state: PyTree, transition: Transition, valid: Array | None = None) -> PyTree:
+    """The algorithm's state after seeing a step of each environment."""
+    return agent_state if agent.observe is None else agent.observe(agent_state, transition, valid)
 
 
 def iterate(
@@ -112,17 +120,18 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
     choose = with_policy(agent, agent.policy(state.agent), hp)
 
     def step(carry, key):
-        actors, buffer, episodes = carry
+        actors, buffer, episodes, agent_state = carry
         actors, transition, _, timestep = step_actors(agent, env, actors, key, choose)
-        return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep)), None
+        agent_state = observe(agent, agent_state, transition)
+        return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep), agent_state), None
 
     # Before new transitions take the places of those that the priorities are of.
     replay = set_pending(feed, state.buffer, hp)
-    carry = (state.actors, replay.buffer, episodes)
+    carry = (state.actors, replay.buffer, episodes, state.agent)
     carry = _repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
-    actors, buffer, episodes = carry
+    actors, buffer, episodes, agent_state = carry
 
-    agent_state, replay, losses = learn(agent, state.agent, Replay(buffer, replay.pending), update_key, hp)
+    agent_state, replay, losses = learn(agent, agent_state, Replay(buffer, replay.pending), update_key, hp)
     return Outcome(agent_state, actors, replay, episodes, losses)
 
 

@@ -7,7 +7,24 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, pqn, qr_dqn, rainbow
+from jaxrl.algorithms import (
+    c51,
+    crossq,
+    ddpg,
+    dqn,
+    droq,
+    iqn,
+    munchausen_dqn,
+    ppo,
+    pqn,
+    qr_dqn,
+    rainbow,
+    redq,
+    sac,
+    sac_discrete,
+    td3,
+    tqc,
+)
 from jaxrl.envs import probes
 from jaxrl.schedules import linear
 
@@ -42,6 +59,21 @@ def make_member(module, spec, hp=None, **switches):
     return module.make(spec, config), hyperparameters, 12_000
 
 
+def make_actor_critic(module, spec, hp=None, **switches):
+    """One of the actor-critics on a buffer, whose entropy hardly counts."""
+    fixed = {} if module in (ddpg, td3) else {"learn_temperature": False}
+    config = module.Config(
+        **{"num_envs": 4, "hidden_sizes": (32, 32), "critic_sizes": (32, 32), "batch_size": 64, "buffer_size": 2048,
+           "prefill": 256, "steps_per_update": 4, "updates_per_iteration": 4, "policy_delay": 2, **fixed, **switches}
+    )  # fmt: skip
+    rewarded = {"noise_scale": 0.5} if module in (ddpg, td3) else {"temperature": 0.01}
+    hyperparameters = module.Hyperparameters(
+        actor_learning_rate=linear(3e-3, 0.0, fraction=1.0), critic_learning_rate=linear(1e-2, 0.0, fraction=1.0),
+        discount=DISCOUNT, tau=0.1, **{"epsilon": 0.5, **rewarded, **(hp or {})},
+    )  # fmt: skip
+    return module.make(spec, config), hyperparameters, 12_000
+
+
 VARIANTS = {
     "ppo": make_ppo,
     "ppo-shared-torso": functools.partial(make_ppo, shared_torso=True),
@@ -60,9 +92,19 @@ VARIANTS = {
     "rainbow": functools.partial(make_member, rainbow, v_min=-2.0, v_max=12.0),
     "rainbow-of-means": functools.partial(make_member, rainbow, distributional=False),
     "munchausen_dqn": functools.partial(make_member, munchausen_dqn, hp={"entropy_temperature": 0.003}),
+    "sac_discrete": functools.partial(make_actor_critic, sac_discrete),
+    "sac_discrete-prioritized-3-step": functools.partial(make_actor_critic, sac_discrete, prioritized=True, n_step=3),
 }
-THOROUGH = ("ppo", "pqn", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
-NOT_QUICK = ("dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means")
+THOROUGH = ("ppo", "pqn", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn", "sac_discrete")
+NOT_QUICK = (
+    "sac_discrete-prioritized-3-step",
+    "dqn-double-dueling",
+    "dqn-polyak",
+    "dqn-noisy",
+    "c51-prioritized",
+    "qr_dqn",
+    "rainbow-of-means",
+)
 DISCRETE = {
     "constant_reward": probes.constant_reward,
     "reward_from_observation": probes.reward_from_observation,
@@ -75,7 +117,40 @@ CONTINUOUS = {
     "two_steps": functools.partial(probes.two_steps, continuous=True),
     "reward_from_action": probes.reward_from_continuous_action,
     "reward_from_both": probes.reward_from_both_continuous,
+    "truncation": functools.partial(probes.truncation, continuous=True),
 }
+REPLAYED = {"prioritized": True, "n_step": 3}
+CONTINUOUS_VARIANTS = {
+    "ddpg": functools.partial(make_actor_critic, ddpg),
+    "ddpg-lillicrap": functools.partial(
+        make_actor_critic, ddpg, exploration="ornstein_uhlenbeck", action_layers=(1,), output_bound=3e-3,
+    ),
+    "ddpg-prioritized-3-step": functools.partial(make_actor_critic, ddpg, **REPLAYED),
+    "td3": functools.partial(make_actor_critic, td3),
+    "td3-prioritized-3-step": functools.partial(make_actor_critic, td3, **REPLAYED),
+    "sac": functools.partial(make_actor_critic, sac),
+    "sac-learnt-temperature": functools.partial(
+        make_actor_critic, sac, learn_temperature=True, hp={"target_entropy": -3.0, "temperature_learning_rate": 1e-2}
+    ),
+    "sac-state-value": functools.partial(make_actor_critic, sac, state_value=True),
+    "sac-normalized": functools.partial(make_actor_critic, sac, normalize_observations=True),
+    "sac-prioritized-3-step": functools.partial(make_actor_critic, sac, **REPLAYED),
+    "tqc": functools.partial(make_actor_critic, tqc, num_quantiles=5, drop_quantiles=1),
+    "tqc-prioritized-3-step": functools.partial(make_actor_critic, tqc, num_quantiles=5, drop_quantiles=1, **REPLAYED),
+    "redq": functools.partial(make_actor_critic, redq, num_critics=4),
+    "droq": functools.partial(make_actor_critic, droq),
+    "crossq": functools.partial(make_actor_critic, crossq),
+}  # fmt: skip
+QUICK_CONTINUOUS = {
+    "ddpg": "reward_from_both",
+    "td3": "two_steps",
+    "sac": "reward_from_both",
+    "tqc": "two_steps",
+    "redq": "reward_from_both",
+    "droq": "two_steps",
+    "crossq": "reward_from_both",
+}
+"""Of each algorithm one; the learning tests see all."""
 
 
 def check(make, probe, tolerance):
@@ -84,17 +159,15 @@ def check(make, probe, tolerance):
     state = jax.jit(train)(jax.random.key(0), hp).agent
     np.testing.assert_allclose(agent.value(state, probe.observations), probe.expected_value(DISCOUNT), atol=tolerance)
     if probe.best_action is not None:
-        action, _, _ = agent.act(agent.policy(state), probe.observations, (), jax.random.key(0), hp, explore=False)
+        carry = agent.initial_carry(len(probe.observations))
+        action, *_ = agent.act(agent.policy(state), probe.observations, carry, jax.random.key(0), hp, explore=False)
         np.testing.assert_allclose(action, probe.best_action, atol=0.15)
 
 
 # What does not depend on a switch is shown by the plain variant. Compilation is the cost: of most variants the quick
 # tests see one probe, the learning tests all.
 ALL = [
-    (v, p)
-    for v in VARIANTS
-    for p in DISCRETE
-    if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
+    (v, p) for v in VARIANTS for p in DISCRETE if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
 ]
 QUICK = [(v, p) for v, p in ALL if v in ("ppo", "dqn") or (p == "two_steps" and v not in NOT_QUICK)]
 
@@ -115,6 +188,23 @@ def test_the_exact_value_in_every_combination(variant, probe):
     exact_value(variant, probe)
 
 
-@pytest.mark.parametrize("probe", CONTINUOUS)
+@pytest.mark.parametrize("probe", [p for p in CONTINUOUS if p != "truncation"])
 def test_the_exact_value_with_continuous_actions(probe):
     check(make_ppo, CONTINUOUS[probe](), tolerance=0.15)
+
+
+def exact_value_of_an_actor_critic(variant, probe):
+    check(CONTINUOUS_VARIANTS[variant], CONTINUOUS[probe](), tolerance=1.0 if probe == "truncation" else 0.15)
+
+
+@pytest.mark.parametrize(("variant", "probe"), QUICK_CONTINUOUS.items())
+def test_the_exact_value_of_each_actor_critic(variant, probe):
+    exact_value_of_an_actor_critic(variant, probe)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize(
+    ("variant", "probe"), [(v, p) for v in CONTINUOUS_VARIANTS for p in CONTINUOUS if QUICK_CONTINUOUS.get(v) != p]
+)
+def test_the_exact_value_of_every_actor_critic_in_every_combination(variant, probe):
+    exact_value_of_an_actor_critic(variant, probe)

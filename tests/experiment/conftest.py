@@ -28,6 +28,15 @@ TINY_DQN = {
     "config.updates_per_iteration": "1",
     "config.target_update_period": "2",
 }
+TINY_DDPG = TINY_DQN | {
+    "env": "Pendulum-v1",
+    "preset": "none",
+    "config.target_update_period": "1",
+    "config.policy_delay": "2",
+    "config.exploration": "ornstein_uhlenbeck",
+    "config.normalize_observations": "true",
+    "config.prioritized": "true",
+}
 PLAN = {"total-steps": "256", "num-intervals": "8", "num-evaluations": "2", "num-checkpoints": "4"}
 
 
@@ -43,7 +52,7 @@ def options(*groups: dict[str, object]) -> list[str]:
 
 
 def _train(algorithm: str, out: Path, **more: object) -> int:
-    tiny = {"ppo": TINY_PPO, "dqn": TINY_DQN}[algorithm]
+    tiny = {"ppo": TINY_PPO, "dqn": TINY_DQN, "ddpg": TINY_DDPG}[algorithm]
     given = {name.replace("__", ".") if "__" in name else name.replace("_", "-"): value for name, value in more.items()}
     words = options({"env": "CartPole-v1", "num-seeds": 2}, PLAN, tiny, {"out": out}, given)
     return main(["train", algorithm, "--no-progress", *words])
@@ -74,6 +83,14 @@ def dqn_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Likewise of DQN."""
     out = tmp_path_factory.mktemp("runs") / "dqn"
     assert _train("dqn", out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def ddpg_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likewise of DDPG, with noise that is carried on, statistics and priorities."""
+    out = tmp_path_factory.mktemp("runs") / "ddpg"
+    assert _train("ddpg", out) == 0
     return out
 
 

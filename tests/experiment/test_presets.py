@@ -18,6 +18,17 @@ SPECS = {
     "Pong": IMAGE,
     "MinAtar": Spec("Breakout-MinAtar", spaces.Box(0, 1, (10, 10, 4), bool), spaces.Discrete(3)),
     "LunarLander-v3": Spec("LunarLander-v3", spaces.Box(-1, 1, (8,), np.float32), spaces.Discrete(4)),
+    **{
+        name: Spec(name, spaces.Box(-np.inf, np.inf, (size,), np.float32), spaces.Box(-1, 1, (actions,), np.float32))
+        for name, size, actions in [
+            ("HalfCheetah-v5", 17, 6),
+            ("Hopper-v5", 11, 3),
+            ("Reacher-v5", 10, 2),
+            ("hopper", 11, 3),
+            ("walker2d", 17, 6),
+            ("CartpoleBalance", 5, 1),
+        ]
+    },
 }
 """Of environments that may not be installed, or of many."""
 IDS = {"MinAtar": "Breakout-MinAtar", "Pong": "atari:Pong"}

@@ -102,7 +102,7 @@ class TestFolder:
 
 
 class TestResume:
-    @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+    @pytest.mark.parametrize("algorithm", ["ppo", "dqn", "ddpg"])
     def test_killed_and_resumed_is_bit_for_bit_the_run_that_went_on(
         self, algorithm, train_tiny, tmp_path, monkeypatch, request
     ):

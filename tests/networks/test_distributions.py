@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.networks.distributions import Categorical, DiagonalGaussian
+from jaxrl.networks.distributions import Categorical, DiagonalGaussian, SquashedGaussian
 
 
 def _categoricals(rng, shape=(6, 4)):
@@ -149,3 +149,54 @@ def test_distributions_are_pytrees(rng):
     (mean, log_std), _ = _gaussians(rng)
     entropy = jax.vmap(lambda d: d.entropy())(DiagonalGaussian(mean, log_std))
     np.testing.assert_allclose(entropy, DiagonalGaussian(mean, log_std).entropy(), rtol=1e-6)
+
+
+def test_the_density_of_a_squashed_gaussian_integrates_to_its_probabilities():
+    """By numerical integration over the actions, against the Gaussian's distribution function."""
+    for mean, log_std in [(0.0, 0.0), (0.7, -1.0), (-1.5, 0.3)]:
+        p = SquashedGaussian(jnp.array([mean]), jnp.array([log_std]))
+        a = np.linspace(-0.999, 0.999, 40_001)
+        density = np.exp(np.asarray(jax.vmap(p.log_prob)(jnp.asarray(a, jnp.float32)[:, None]), np.float64))
+        cumulative = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(a))])
+        exact = stats.norm.cdf(np.arctanh(a), mean, np.exp(log_std))
+        np.testing.assert_allclose(cumulative, exact - exact[0], atol=2e-4)
+
+
+def test_squashed_densities_of_several_dimensions_multiply(rng):
+    mean, log_std = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
+    action = np.tanh(rng.normal(size=(5, 3))).astype(np.float32)
+    one = lambda i: SquashedGaussian(mean[:, i : i + 1], log_std[:, i : i + 1]).log_prob(action[:, i : i + 1])
+    joint = SquashedGaussian(mean, log_std).log_prob(action)
+    np.testing.assert_allclose(joint, sum(one(i) for i in range(3)), rtol=1e-4, atol=1e-4)
+
+
+def test_a_squashed_sample_has_the_density_that_comes_with_it(rng, key):
+    parameters = [rng.normal(0, 0.5, size=(64, 3)).astype(np.float32) for _ in range(2)]
+    p = SquashedGaussian(*parameters)
+    action, log_prob = jax.jit(lambda p: p.sample_and_log_prob(seed=key))(p)
+    assert action.shape == (64, 3) and log_prob.shape == (64,)
+    np.testing.assert_allclose(action, p.sample(seed=key), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(log_prob, p.log_prob(action), rtol=1e-3, atol=1e-3)
+    oracle = distrax.Independent(
+        distrax.Transformed(distrax.Normal(p.mean, jnp.exp(p.log_std)), distrax.Block(distrax.Tanh(), 0)), 1
+    )
+    np.testing.assert_allclose(log_prob, oracle.log_prob(action), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(p.mode(), np.tanh(p.mean), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [-30.0, 0.0, 8.0, 50.0])
+def test_squashed_densities_are_exact_and_have_gradients_next_to_the_bounds(key, mean):
+    """float32 knows no action nearer to 1 than 6e-8, but the density is of the Gaussian that was drawn."""
+
+    def log_prob(mean):
+        return jnp.sum(SquashedGaussian(mean, jnp.zeros(1)).sample_and_log_prob(seed=key)[1])
+
+    got, gradient = jax.value_and_grad(log_prob)(jnp.array([mean]))
+    u = mean + float(jax.random.normal(key, (1,))[0])
+    # log(1 - tanh(u)^2) = -2 log cosh(u), in double precision.
+    exact = stats.norm.logpdf(u, mean) + 2 * np.logaddexp(u, -u) - 2 * np.log(2)
+    np.testing.assert_allclose(got, exact, rtol=1e-5, atol=1e-5)
+    # d/du 2 log cosh(u) = 2 tanh(u).
+    np.testing.assert_allclose(gradient, [2 * np.tanh(u)], rtol=1e-4, atol=1e-4)
+    bound = SquashedGaussian(jnp.array([mean]), jnp.zeros(1))
+    assert np.isfinite(bound.log_prob(jnp.array([1.0]))) and np.isfinite(bound.log_prob(jnp.array([-1.0])))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import dqn, ppo
+from jaxrl.algorithms import dqn, ppo, sac_discrete
 from jaxrl.counters import Counter
 from jaxrl.envs.gymnax_adapter import make
 from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
@@ -64,7 +64,8 @@ def small(name, spec):
         return ppo.make(
             spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,))
         )
-    config = dqn.Config(
+    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observations": True})
+    config = module.Config(
         hidden_sizes=(8,),
         batch_size=8,
         buffer_size=64,
@@ -72,11 +73,12 @@ def small(name, spec):
         num_envs=2,
         steps_per_update=2,
         updates_per_iteration=2,
+        **switches,
     )
-    return dqn.make(spec, config)
+    return module.make(spec, config)
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ["ppo", "dqn", "sac_discrete"])
 def test_host_and_compiled_training_agree(name):
     env = fixed_start()
     agent = small(name, env.spec)

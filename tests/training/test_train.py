@@ -1,4 +1,4 @@
-"""What every training run must keep, shown on small PPO and DQN runs."""
+"""What every training run must keep, shown on small runs of PPO, DQN and DDPG."""
 
 import functools
 import time
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import dqn, ppo
+from jaxrl.algorithms import ddpg, dqn, ppo
 from jaxrl.envs.gymnax_adapter import make
 from jaxrl.schedules import linear, resolve
 
@@ -17,11 +17,18 @@ CARTPOLE = "CartPole-v1"
 
 
 @functools.cache
-def env():
-    return make(CARTPOLE)
+def env(name=CARTPOLE):
+    return make(name)
 
 
 def small(name):
+    if name == "ddpg":
+        # All that acting carries on, and all that the loops hand over.
+        config = ddpg.Config(
+            hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16, num_envs=2, policy_delay=2, prioritized=True,
+            exploration="ornstein_uhlenbeck", normalize_observations=True,
+        )  # fmt: skip
+        return ddpg.make(env("Pendulum-v1").spec, config)
     if name == "ppo":
         return ppo.make(
             env().spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,))
@@ -31,7 +38,8 @@ def small(name):
 
 @functools.cache
 def small_run(name, total_steps=640, seeds=(0, 1, 2)):
-    return training.make_runner(small(name), env(), total_steps, seeds, eval_episodes=4)
+    where = env("Pendulum-v1") if name == "ddpg" else env()
+    return training.make_runner(small(name), where, total_steps, seeds, eval_episodes=4)
 
 
 def assert_same(a, b):
@@ -42,7 +50,7 @@ def assert_same(a, b):
         np.testing.assert_array_equal(np.asarray(data(x)), np.asarray(data(y)), err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ["ppo", "dqn", "ddpg"])
 def test_the_result_does_not_depend_on_the_chunks(name):
     run = small_run(name)
     whole, _ = run.advance(run.init(), 7)
@@ -63,7 +71,7 @@ def test_more_iterations_than_a_block_of_random_numbers(name):
     assert_same(whole, parts)
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ["ppo", "dqn", "ddpg"])
 def test_a_lane_of_a_vmapped_batch_is_the_single_run(name):
     batch, single = small_run(name), small_run(name, seeds=(1,))
     lane = jax.tree.map(lambda x: x[1], batch.advance(batch.init(), 10)[0])

@@ -31,6 +31,22 @@ _ATARI = {
     "steps_per_update": 4,
 }
 
+_MUJOCO = {
+    "num_envs": 1,
+    "hidden_sizes": (256, 256),
+    "activation": "relu",
+    "buffer_size": 1_000_000,
+    "batch_size": 256,
+    "steps_per_update": 1,
+}
+_DETERMINISTIC = {
+    "actor_learning_rate": 3e-4,
+    "critic_learning_rate": 3e-4,
+    "discount": 0.99,
+    "tau": 0.005,
+    "noise_scale": 0.1,
+}
+
 PRESETS = [
     Preset(
         name="dqn/cleanrl-classic-control",
@@ -102,6 +118,88 @@ PRESETS = [
             "adam_epsilon": 0.01 / 32,
         },
         total_steps=10_000_000,
+        env_parameters={"protocol": "classic"},
+        reward_clip=1.0,
+    ),
+    Preset(
+        name="ddpg/cleanrl-mujoco",
+        algorithm="ddpg",
+        env="Hopper-v5",
+        source="CleanRL, cleanrl/ddpg_continuous_action.py, Hopper-v4: actor and targets move at every second update",
+        hyperparameters=_DETERMINISTIC,
+        config={
+            **_MUJOCO,
+            "prefill": 25_000,
+            "exploration": "gaussian",
+            "policy_delay": 2,
+            "target_update_period": 2,
+        },
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="td3/cleanrl-mujoco",
+        algorithm="td3",
+        env="Hopper-v5",
+        source="CleanRL, cleanrl/td3_continuous_action.py, Hopper-v4",
+        hyperparameters={**_DETERMINISTIC, "smoothing_scale": 0.2, "smoothing_clip": 0.5},
+        config={
+            **_MUJOCO,
+            "prefill": 25_000,
+            "exploration": "gaussian",
+            "policy_delay": 2,
+            "target_update_period": 2,
+        },
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="sac/cleanrl-mujoco",
+        algorithm="sac",
+        env="Hopper-v5",
+        source=(
+            "CleanRL, cleanrl/sac_continuous_action.py, Hopper-v4: two steps of the actor after every second update "
+            "there, one after each here"
+        ),
+        hyperparameters={
+            "actor_learning_rate": 3e-4,
+            "critic_learning_rate": 1e-3,
+            "temperature_learning_rate": 1e-3,
+            "temperature": 1.0,
+            "target_entropy": -1.0,
+            "discount": 0.99,
+            "tau": 0.005,
+        },
+        config={**_MUJOCO, "prefill": 5_000, "log_std_bounds": (-5.0, 2.0), "log_std_bounding": "tanh"},
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="sac_discrete/cleanrl-atari",
+        algorithm="sac_discrete",
+        env="Atari",
+        source=(
+            "CleanRL, cleanrl/sac_atari.py; its losses of actor and temperature are means over the actions too, so "
+            "that Adam's epsilon counts for more"
+        ),
+        hyperparameters={
+            "actor_learning_rate": 3e-4,
+            "critic_learning_rate": 3e-4,
+            "temperature_learning_rate": 3e-4,
+            "temperature": 1.0,
+            "target_entropy": 0.89,
+            "discount": 0.99,
+            "tau": 1.0,
+        },
+        config={
+            "num_envs": 1,
+            "hidden_sizes": (512,),
+            "buffer_size": 1_000_000,
+            "batch_size": 64,
+            "prefill": 20_000,
+            "steps_per_update": 4,
+            # Copies every 8,000 steps.
+            "target_update_period": 2_000,
+            "adam_epsilon": 1e-4,
+        },
+        total_steps=5_000_000,
         env_parameters={"protocol": "classic"},
         reward_clip=1.0,
     ),

@@ -39,4 +39,37 @@ PRESETS = [
         env_parameters={"protocol": "classic"},
         reward_clip=1.0,
     ),
+    Preset(
+        name="sac/rl_games-mujoco",
+        algorithm="sac",
+        env="HalfCheetah-v5",
+        source=(
+            "rl_games, configs/mujoco/sac_halfcheetah.yaml: an update for each step of its 32 environments, the actor "
+            "at every second"
+        ),
+        hyperparameters={
+            "actor_learning_rate": 3e-4,
+            "critic_learning_rate": 3e-4,
+            "temperature_learning_rate": 3e-4,
+            "temperature": 1.0,
+            "min_temperature": 0.01,
+            "target_entropy": -1.0,
+            "critic_max_grad_norm": 5.0,
+            "discount": 0.99,
+            "tau": 0.005,
+        },
+        config={
+            "num_envs": 32,
+            "hidden_sizes": (256, 256),
+            "activation": "relu",
+            "log_std_bounds": (-20.0, 2.0),
+            "buffer_size": 1_000_000,
+            "batch_size": 256,
+            "prefill": 10_000,
+            "steps_per_update": 1,
+            "updates_per_iteration": 32,
+            "policy_delay": 2,
+        },
+        total_steps=1_000_000,
+    ),
 ]

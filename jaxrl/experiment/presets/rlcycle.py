@@ -13,6 +13,26 @@ from jaxrl.schedules import linear
 
 _CLASSIC = {"protocol": "classic"}
 
+_REACHER = "PyBullet's Reacher there, 50,000 episodes; the number of steps is ours (300,000 in RL Baselines3 Zoo)"
+_CONTINUOUS = {
+    "discount": 0.99,
+    "tau": 0.005,
+    "actor_learning_rate": 1e-3,
+    "critic_learning_rate": 1e-3,
+    # Of each critic by itself there.
+    "actor_max_grad_norm": 10.0,
+    "critic_max_grad_norm": 10.0,
+}
+_CONTINUOUS_CONFIG = {
+    "num_envs": 1,
+    "num_critics": 2,
+    "buffer_size": 1_000_000,
+    "prefill": 64,
+    "n_step": 1,
+    "prioritized": False,
+    "steps_per_update": 1,
+}
+
 PRESETS = [
     Preset(
         name="dqn/rlcycle-pong",
@@ -161,5 +181,77 @@ PRESETS = [
         },
         total_steps=600_000,
         env_parameters={"max_episode_steps": 300},
+    ),
+    Preset(
+        name="ddpg/rlcycle-lillicrap2015",
+        algorithm="ddpg",
+        env="Reacher-v5",
+        source=(
+            "RLcycle, configs/pybullet/hyper_params/ddpg_lillicrap2015.yaml: the action joins at the second layer of "
+            f"both critics; {_REACHER}"
+        ),
+        hyperparameters={
+            **_CONTINUOUS,
+            "noise_theta": 0.15,
+            "noise_scale": 0.3,
+            "epsilon": linear(1.0, 0.0, steps=1, delay=1_000),
+        },
+        config={
+            **_CONTINUOUS_CONFIG,
+            "hidden_sizes": (400, 300),
+            "action_layers": (1,),
+            "exploration": "ornstein_uhlenbeck",
+            "loss": "huber",
+            "batch_size": 64,
+        },
+        total_steps=300_000,
+    ),
+    Preset(
+        name="ddpg/rlcycle-fujimoto2018",
+        algorithm="ddpg",
+        env="Reacher-v5",
+        source=(
+            "RLcycle, configs/pybullet/hyper_params/fujimoto.yaml: the action joins at both layers of both critics; "
+            "the 10,000 random starts are steps here, episodes by mistake there, and each dimension has its own noise; "
+            f"{_REACHER}"
+        ),
+        hyperparameters={
+            **_CONTINUOUS,
+            "noise_scale": 0.1,
+            "epsilon": linear(1.0, 0.0, steps=1, delay=10_000),
+        },
+        config={
+            **_CONTINUOUS_CONFIG,
+            "hidden_sizes": (400, 300),
+            "action_layers": (0, 1),
+            "exploration": "gaussian",
+            "loss": "huber",
+            "batch_size": 100,
+        },
+        total_steps=300_000,
+    ),
+    Preset(
+        name="sac/rlcycle-haarnoja2019",
+        algorithm="sac",
+        env="Reacher-v5",
+        source=(
+            "RLcycle, configs/pybullet/hyper_params/sac_haarnoja2019.yaml with model/sac.yaml; its temperature of 2 is "
+            f"that of the first update alone, since what is learnt begins at 1; {_REACHER}"
+        ),
+        hyperparameters={
+            **_CONTINUOUS,
+            "temperature": 2.0,
+            "temperature_learning_rate": 3e-4,
+            "target_entropy": -1.0,
+            "epsilon": linear(1.0, 0.0, steps=1, delay=1_000),
+        },
+        config={
+            **_CONTINUOUS_CONFIG,
+            "hidden_sizes": (256, 256),
+            "log_std_bounds": (-20.0, 2.0),
+            "output_bound": 0.003,
+            "batch_size": 64,
+        },
+        total_steps=300_000,
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from jaxrl.experiment.presets import purejaxql
 from jaxrl.experiment.presets.preset import Preset
@@ -29,6 +30,17 @@ VALUE_CONFIG = {
 """Of the value-based family on classic control: an update for each step. Layer normalisation keeps the values from
 being overestimated, three steps make them precise enough to tell the actions of a balanced pole apart."""
 MOUNTAIN_CAR_CONFIG = VALUE_CONFIG | {"buffer_size": 120_000}
+
+_PENDULUM_RATES = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3, "discount": 0.98, "tau": 0.005}
+_PENDULUM: dict[str, Any] = {
+    "num_envs": 1,
+    "hidden_sizes": (64, 64),
+    "buffer_size": 20_000,
+    "batch_size": 256,
+    "prefill": 1_000,
+}
+"""Of the actor-critics: an update for each step, after a few episodes of random actions."""
+_PENDULUM_CHANGES = "tuned here: smaller networks, a shorter random start, batches of 256, an update for each step"
 
 PRESETS = [
     Preset(
@@ -154,5 +166,41 @@ PRESETS = [
     ),
     dataclasses.replace(
         purejaxql.CARTPOLE, name="pqn/CartPole-v1", source=f"pqn/paper-cartpole: {purejaxql.CARTPOLE.source}"
+    ),
+    Preset(
+        name="ddpg/Pendulum-v1",
+        algorithm="ddpg",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/ddpg.yml, Pendulum-v0; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "noise_scale": 0.1},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="td3/Pendulum-v1",
+        algorithm="td3",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/td3.yml, Pendulum-v0; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "noise_scale": 0.1},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="sac/Pendulum-v1",
+        algorithm="sac",
+        env="Pendulum-v1",
+        source=f"RL Baselines3 Zoo, hyperparams/sac.yml, Pendulum-v1; {_PENDULUM_CHANGES}",
+        hyperparameters={**_PENDULUM_RATES, "temperature_learning_rate": 1e-3},
+        config=_PENDULUM,
+        total_steps=20_000,
+    ),
+    Preset(
+        name="tqc/Pendulum-v1",
+        algorithm="tqc",
+        env="Pendulum-v1",
+        source="sac/Pendulum-v1",
+        hyperparameters={**_PENDULUM_RATES, "temperature_learning_rate": 1e-3},
+        config=_PENDULUM,
+        total_steps=20_000,
     ),
 ]

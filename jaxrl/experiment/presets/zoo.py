@@ -1,7 +1,7 @@
 """Presets of RL Baselines3 Zoo, for Stable-Baselines3 (Raffin et al. 2021, JMLR 22).
 
-Both algorithms make ``gradient_steps`` updates after each ``train_freq`` steps of one environment (-1: as many as
-steps), and copy the target network after so many steps.
+All algorithms make ``gradient_steps`` updates after each ``train_freq`` steps of one environment (-1: as many as
+steps); those of values copy the target network after so many steps.
 """
 
 from __future__ import annotations
@@ -66,6 +66,50 @@ def _preset(
         config=config,
         total_steps=n_timesteps,
         **more,
+    )
+
+
+def _continuous(
+    algorithm: str,
+    name: str,
+    env: str,
+    *,
+    n_timesteps: int,
+    learning_starts: int,
+    learning_rate: float,
+    batch_size: int = 256,
+    buffer_size: int = 1_000_000,
+    gamma: float = 0.99,
+    net_arch: tuple[int, ...] = (256, 256),
+    noise_std: float | None = None,
+    entry: str,
+    **config: Any,
+) -> Preset:
+    """A preset of DDPG or TD3 (with ``noise_std``), or of SAC and its kin, with Stable-Baselines3's defaults."""
+    rates = {"actor_learning_rate": learning_rate, "critic_learning_rate": learning_rate}
+    if noise_std is not None:
+        hyperparameters = rates | {"noise_scale": noise_std}
+        config["exploration"] = "gaussian"
+    else:
+        hyperparameters = rates | {
+            "temperature_learning_rate": learning_rate, "temperature": 1.0, "target_entropy": -1.0
+        }  # fmt: skip
+    return Preset(
+        name=f"{algorithm}/zoo-{name}",
+        algorithm=algorithm,
+        env=env,
+        source=f"RL Baselines3 Zoo, hyperparams/{algorithm}.yml, {entry}",
+        hyperparameters={**hyperparameters, "discount": gamma, "tau": 0.005},
+        config={
+            "num_envs": 1,
+            "hidden_sizes": net_arch,
+            "activation": "relu",
+            "buffer_size": buffer_size,
+            "batch_size": batch_size,
+            "prefill": learning_starts,
+            **config,
+        },
+        total_steps=n_timesteps,
     )
 
 
@@ -149,6 +193,20 @@ _ATARI_QR: dict[str, Any] = {
     "target_update_interval": 10_000,
     "exploration_fraction": 0.025,
 }
+_PENDULUM: dict[str, Any] = {
+    "n_timesteps": 20_000,
+    "learning_rate": 1e-3,
+    "gamma": 0.98,
+    "buffer_size": 200_000,
+    "learning_starts": 10_000,
+    "noise_std": 0.1,
+    "net_arch": (400, 300),
+    "batch_size": 100,
+    # An episode.
+    "steps_per_update": 200,
+    "updates_per_iteration": 200,
+    "entry": "Pendulum-v0, with batches of 100, as Stable-Baselines3 had them before version 2.3",
+}
 _V2 = " (LunarLander-v2 there)"
 _STARTS = "; learning starts after 10,000 steps, as many as the buffer holds, and not after 100,000"
 _BEFORE = "; the rest as SB3-Contrib had it before version 2.3"
@@ -164,4 +222,23 @@ PRESETS = [
     _preset("acrobot", "Acrobot-v1", **_ACROBOT, n_quantiles=25),
     _preset("lunarlander", "LunarLander-v3", **_LUNARLANDER_QR, n_quantiles=170, differs=_V2),
     _preset("atari", "Atari", **_ATARI_QR, n_quantiles=200, differs=_BEFORE),
-]
+    _continuous("ddpg", "pendulum", "Pendulum-v1", **_PENDULUM),
+    _continuous("td3", "pendulum", "Pendulum-v1", **_PENDULUM),
+    _continuous(
+        "sac", "pendulum", "Pendulum-v1",
+        n_timesteps=20_000, learning_starts=100, learning_rate=1e-3, entry="Pendulum-v1",
+    ),
+    _continuous(
+        "sac", "mujoco", "HalfCheetah-v5",
+        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4, entry="HalfCheetah-v3",
+    ),
+    _continuous(
+        "tqc", "mujoco", "HalfCheetah-v5", num_quantiles=25, drop_quantiles=2,
+        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4,
+        entry="as python/tqc.py has it for the HalfCheetah of seals",
+    ),
+    _continuous(
+        "crossq", "mujoco", "HalfCheetah-v5", critic_sizes=(2048, 2048), policy_delay=3, adam_b1=0.5,
+        n_timesteps=5_000_000, learning_starts=5_000, learning_rate=1e-3, entry="HalfCheetah-v4",
+    ),
+]  # fmt: skip

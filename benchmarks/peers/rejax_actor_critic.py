@@ -1,0 +1,36 @@
+"""Contender: rejax's SAC or TD3 on Pendulum-v1, without evaluations; its networks are 64-64 relu."""
+
+import jax
+import rejax
+from protocol import compiled, parameters, serve
+
+wanted = parameters()
+total_steps = wanted["steps"]
+algorithm = (
+    getattr(rejax, wanted["algorithm"].upper())
+    .create(
+        env="Pendulum-v1",
+        num_envs=1,
+        batch_size=256,
+        num_epochs=1,
+        buffer_size=wanted["buffer_size"],
+        fill_buffer=1_000,
+        learning_rate=1e-3,
+        gamma=0.98,
+        polyak=0.995,
+        total_timesteps=total_steps,
+        eval_freq=total_steps,
+        skip_initial_evaluation=True,
+    )
+    .replace(eval_callback=lambda algorithm, state, key: ())
+)
+key = jax.random.PRNGKey(0)
+program, compile_seconds = compiled(lambda key: algorithm.train(key)[0].actor_ts.params, key)
+
+
+def work() -> int:
+    jax.block_until_ready(program(key))
+    return total_steps
+
+
+serve(work, compile_seconds=compile_seconds, packages=("rejax", "jax", "jaxlib", "flax", "optax", "gymnax"))

@@ -1,0 +1,95 @@
+"""What every algorithm that learns from a replay buffer shares: how it is fed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.buffers.replay import prioritized_replay, uniform_replay
+from jaxrl.schedules import linear
+from jaxrl.types import OffPolicy, Spec, Transition
+from jaxrl.validation import require, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What changes the program's shape, in every algorithm with a replay buffer."""
+
+    num_envs: int = 1
+    """Environments stepped side by side."""
+    buffer_size: int = 100_000
+    """Transitions that the replay buffer holds."""
+    batch_size: int = 64
+    """Transitions of an update."""
+    prefill: int = 1_000
+    """Transitions collected by a random policy before the first update."""
+    n_step: int = 1
+    """Steps whose rewards are added up before bootstrapping."""
+    prioritized: bool = False
+    """Whether to sample in proportion to the last errors instead of uniformly."""
+    frame_stack: int | None = None
+    """Frames of an image observation, each stored once; 0 stores whole observations; by default what the
+    environment says."""
+    steps_per_update: int = 1
+    """Steps of each environment between two rounds of updates."""
+    updates_per_iteration: int = 1
+    """Updates in each round."""
+    adam_epsilon: float = 1e-8
+    """Added to Adam's denominator."""
+
+    def __post_init__(self) -> None:
+        require_positive(
+            self, "num_envs", "buffer_size", "batch_size", "prefill", "n_step", "steps_per_update",
+            "updates_per_iteration",
+        )  # fmt: skip
+        require(
+            self.prefill <= self.buffer_size, "prefill", self.prefill, f"must fit in buffer_size={self.buffer_size}"
+        )
+
+
+@struct.dataclass
+class Hyperparameters:
+    """What an experimenter tunes, in every algorithm with a replay buffer: leaves, each a scalar or a ``Schedule``."""
+
+    discount: Any = 0.99
+    """gamma"""
+    tau: Any = 0.005
+    """How far a polyak target moves towards the online network at each update."""
+    priority_exponent: Any = 0.6
+    """alpha: how much priorities matter; 0 is uniform."""
+    importance_exponent: Any = dataclasses.field(default_factory=lambda: linear(0.4, 1.0, fraction=1.0))
+    """beta: how much of the bias that priorities bring is corrected."""
+
+
+def make_feed(spec: Spec, config: Config) -> OffPolicy:
+    """The replay buffer, and the rhythm of steps and updates, that a configuration asks for."""
+    return OffPolicy(
+        num_envs=config.num_envs,
+        batch_size=config.batch_size,
+        prefill=config.prefill,
+        buffer=make_buffer(spec, config),
+        steps_per_update=config.steps_per_update,
+        updates_per_iteration=config.updates_per_iteration,
+    )
+
+
+def make_buffer(spec: Spec, config: Config) -> Any:
+    """The replay buffer that a configuration asks for."""
+    observation = jax_spaces.shapes(spec.observation_space)
+    scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)
+    example = Transition(
+        observation,
+        jax_spaces.shapes(spec.action_space),
+        scalar(jnp.float32),
+        scalar(jnp.bool_),
+        scalar(jnp.bool_),
+        observation,
+    )
+    replay = prioritized_replay if config.prioritized else uniform_replay
+    frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
+    return replay(example, config.buffer_size, config.num_envs, n_step=config.n_step, frame_stack=frame_stack)
