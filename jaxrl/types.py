@@ -94,6 +94,8 @@ class Spec:
     max_episode_steps: int | None = None
     frame_stack: int = 0
     """How many frames, the newest last, make up the last axis of an image observation; 0 if they are not a stack."""
+    reward_shape: tuple[int, ...] = ()
+    """``(K,)`` where each step has a vector of rewards; their sum is what is reported."""
 
 
 @dataclasses.dataclass(frozen=True)

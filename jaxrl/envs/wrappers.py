@@ -79,7 +79,8 @@ def episode_statistics(env: Environment) -> Environment:
 
     def step(state, action, key):
         inner, timestep = env.step(state.state, action, key)
-        total = state.episode_return + timestep.reward
+        reward = jnp.sum(timestep.reward) if env.reward_shape else timestep.reward
+        total = state.episode_return + reward
         length = state.episode_length + 1
         info = {**timestep.info, "episode_return": total, "episode_length": length}
         return EpisodeStatistics(inner, total, length), timestep._replace(info=info)
@@ -110,8 +111,8 @@ def rescale_action(env: Environment) -> Environment:
     """Take actions in ``[-1, 1]`` and map them to the bounds of a ``Box``, asymmetric or not.
 
     ``a -> clip((low + high) / 2 + a (high - low) / 2, low, high)`` where both bounds are finite; dimensions without
-    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; other spaces are
-    left as they are.
+    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; the parts of a ``Dict`` or
+    ``Tuple`` are treated alike; other spaces are left as they are.
     """
     unit, to_bounds = unit_actions(env.action_space)
     step = lambda state, action, key: env.step(state, to_bounds(action), key)
@@ -120,6 +121,12 @@ def rescale_action(env: Environment) -> Environment:
 
 def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any]]:
     """The space of rescaled actions, and the map from it to ``space`` (for NumPy and JAX arrays alike)."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = {name: unit_actions(s) for name, s in jax_spaces.children(space).items()}
+        units, maps = ({name: part[i] for name, part in parts.items()} for i in (0, 1))
+        if isinstance(space, spaces.Dict):
+            return spaces.Dict(units), lambda action: {name: maps[name](action[name]) for name in maps}
+        return spaces.Tuple(units.values()), lambda action: tuple(maps[i](a) for i, a in enumerate(action))
     if isinstance(space, spaces.Discrete) and space.start != 0:
         start = int(space.start)
         return spaces.Discrete(space.n), lambda action: action + start
