@@ -1,7 +1,7 @@
 """Entries of a ``Dict`` observation that are not features for all: action masks, and what only a critic may see.
 
-An environment offers them by these names in its observation space, and nothing else has to know: loops, replay buffers and
-simulators on the host carry them as they carry the rest.
+An environment offers them by these names in its observation space, and nothing else has to know: loops, replay buffers
+    and simulators on the host carry them as they carry the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from jaxrl.validation import require
 PyTree = Any
 
 ACTION_MASK = "action_mask"
-"""One vector, nonzero where a choice is allowed: an entry for each choice of each discrete part of the action, in order."""
+"""One vector, nonzero where a choice is allowed: an entry for each choice of each discrete part of the action, in
+order."""
 PRIVILEGED = "privileged"
 """What the critic sees beside the rest, and the actor does not."""
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from jaxrl.algorithms import c51, dqn, iqn, munchausen_dqn, ppo, pqn, qr_dqn, rainbow
+from jaxrl.algorithms import (
+    a2c,
+    a3c,
+    c51,
+    dqn,
+    impala,
+    iqn,
+    munchausen_dqn,
+    npg,
+    ppo,
+    pqn,
+    qr_dqn,
+    rainbow,
+    trpo,
+    vpg,
+)
 from jaxrl.validation import did_you_mean
 
 ALGORITHMS: dict[str, ModuleType] = {
@@ -16,6 +31,12 @@ ALGORITHMS: dict[str, ModuleType] = {
     "munchausen_dqn": munchausen_dqn,
     "pqn": pqn,
     "ppo": ppo,
+    "a2c": a2c,
+    "a3c": a3c,
+    "vpg": vpg,
+    "npg": npg,
+    "trpo": trpo,
+    "impala": impala,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -33,4 +54,7 @@ def get(name: str) -> ModuleType:
     return ALGORITHMS[name]
 
 
-__all__ = ["ALGORITHMS", "c51", "dqn", "get", "iqn", "munchausen_dqn", "ppo", "pqn", "qr_dqn", "rainbow"]
+__all__ = [
+    "ALGORITHMS", "a2c", "a3c", "c51", "dqn", "get", "impala", "iqn", "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn",
+    "rainbow", "trpo", "vpg",
+]  # fmt: skip

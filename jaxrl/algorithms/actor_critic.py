@@ -1,12 +1,13 @@
 """What the policy-gradient family shares: the networks of an actor and a critic, normalisers, and advantages.
 
-Everything is a function of parameters and arrays. A feed-forward network sees steps in any order ``[..., n]``; a recurrent
-one sees sequences ``[T, B, n]``, each from the state that was stored when the step was taken.
+Everything is a function of parameters and arrays. A feed-forward network sees steps in any order ``[..., n]``; a
+recurrent one sees sequences ``[T, B, n]``, each from the state that was stored when the step was taken.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -276,10 +277,12 @@ def make_networks(spec: Spec, config: Config) -> Networks:
     )  # fmt: skip
     kinds = {"actor": torso_kind(actor_space, config.torso)}
     kinds["critic"] = torso_kind(critic_space, config.torso)
-    gaussian = dict(
-        state_dependent=config.state_dependent_std, parametrization=config.std_parametrization,
-        initial_log_std=float(jnp.log(config.initial_std)), min_std=config.min_std,
-    )  # fmt: skip
+    gaussian = {
+        "state_dependent": config.state_dependent_std,
+        "parametrization": config.std_parametrization,
+        "initial_log_std": math.log(config.initial_std),
+        "min_std": config.min_std,
+    }
     head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
     head()  # refuse an unsupported space now
     require(
@@ -305,7 +308,7 @@ def make_networks(spec: Spec, config: Config) -> Networks:
         return ValueHead(nn.initializers.orthogonal(1.0))
 
     shared = torso("actor") if config.shared_torso else None
-    own = lambda side: (lambda: (lambda x: x) if shared is not None else torso(side))
+    own = lambda side: lambda: (lambda x: x) if shared is not None else torso(side)
     actor, critic = _Actor(own("actor"), head), _Critic(own("critic"), value_head)
 
     def prepared(policy: Policy, observation: PyTree) -> PyTree:
@@ -395,7 +398,8 @@ def make_networks(spec: Spec, config: Config) -> Networks:
 
 
 def make_act(networks: Networks) -> Callable[..., tuple[PyTree, PyTree, dict[str, Any]]]:
-    """``act`` of an algorithm. Its extras are the ``log_prob`` and, of recurrent networks, the ``carry`` before the step."""
+    """``act`` of an algorithm. Its extras are the ``log_prob`` and, of recurrent networks, the ``carry`` before the
+    step."""
 
     def act(policy, observation, carry, key, hp, explore=True):
         del hp

@@ -55,8 +55,8 @@ class Control(NamedTuple):
 
     state: PyTree
     step: Callable[[PyTree, dict[str, Array], Array], tuple[PyTree, Array, Array]]
-    """``step(state, metrics, last_of_epoch) -> state, learning_rate, go``, with the metrics before the gradient step that
-    it decides about. Unless ``go``, neither the parameters nor the optimiser change."""
+    """``step(state, metrics, last_of_epoch) -> state, learning_rate, go``, with the metrics before the gradient step
+    that it decides about. Unless ``go``, neither the parameters nor the optimiser change."""
 
 
 class Descent(NamedTuple):

@@ -55,8 +55,8 @@ class Config(minibatches.Config, actor_critic.Config):
     kl_penalty: bool = False
     """Whether ``KL(old || new)`` is a part of the loss; its coefficient adapts to ``target_kl``."""
     kl_stop: str = "none"
-    """Whether gradient steps stop where an estimate of ``KL(old || new)`` is above 1.5 ``target_kl``: by ``k1``, the mean
-    of the log-ratio with its sign turned, or by ``k3``, the one that is reported as ``approximate_kl``."""
+    """Whether gradient steps stop where an estimate of ``KL(old || new)`` is above 1.5 ``target_kl``: by ``k1``, the
+    mean of the log-ratio with its sign turned, or by ``k3``, the one that is reported as ``approximate_kl``."""
     adaptive_learning_rate: str = "none"
     """Whether the learning rate adapts to ``target_kl``: after each ``minibatch``, ``epoch`` or ``iteration``."""
     bound_loss: str = "none"
@@ -75,10 +75,11 @@ class Config(minibatches.Config, actor_critic.Config):
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
+        kind = "sequences" if self.recurrent else "steps"
         for field in ("num_minibatches", "critic_minibatches"):
             require(
                 self.num_items % getattr(self, field) == 0, field, getattr(self, field),
-                f"must divide the number of {'sequences' if self.recurrent else 'steps'} of a rollout, {self.num_items}",
+                f"must divide the number of {kind} of a rollout, {self.num_items}",
             )  # fmt: skip
         require(
             not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
@@ -90,7 +91,7 @@ class Config(minibatches.Config, actor_critic.Config):
         )  # fmt: skip
         require(
             not self.bound_value_loss or (self.value_head == "scalar" and not self.clip_value_loss),
-            "bound_value_loss", True, "takes the place of clip_value_loss, which must be false, with a scalar value_head",
+            "bound_value_loss", True, "needs clip_value_loss to be false, and a scalar value_head",
         )  # fmt: skip
 
 
@@ -199,8 +200,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         data = actor_critic.batch_of(networks, batch, estimates, old)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, control = minibatches.descend(
-            objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data, key,
-            config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
+            key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
             control=_control(config, state, hp), axis_name=config.axis_name,
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state

@@ -64,6 +64,21 @@ BOUNDS: dict[str, Bounds] = {
     "munchausen_scale": UNIT,
     "entropy_temperature": POSITIVE,
     "log_policy_clip": Bounds(-math.inf, 0.0),
+    "target_kl": POSITIVE,
+    "kl_coefficient": NON_NEGATIVE,
+    "min_learning_rate": NON_NEGATIVE,
+    "max_learning_rate": POSITIVE,
+    "value_loss_bound": POSITIVE,
+    "bound_coefficient": NON_NEGATIVE,
+    "critic_learning_rate": POSITIVE,
+    "critic_max_grad_norm": POSITIVE,
+    "max_kl": POSITIVE,
+    "damping": NON_NEGATIVE,
+    "backtrack_factor": Bounds(0.0, 1.0, open_low=True, open_high=True),
+    "trace_lambda": UNIT,
+    "clip_rho": POSITIVE,
+    "clip_c": POSITIVE,
+    "clip_policy_rho": POSITIVE,
 }
 """Ranges by the name of a hyper-parameter, whatever the algorithm; the others must only be finite."""
 

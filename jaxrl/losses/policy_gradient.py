@@ -59,8 +59,8 @@ def adapt_to_kl(value: Array, kl: Array, target: Array | float, *, above: float,
     A learning rate shrinks where the policy moved too far (above 1/1.5, below 1.5); the coefficient of a penalty grows
     (above 1.5 or 2, below 1/2).
 
-    Source: Schulman et al. 2017 (arXiv 1707.06347), section 4, for the coefficient; rl_games, ``AdaptiveScheduler``, for
-    the rate.
+    Source: Schulman et al. 2017 (arXiv 1707.06347), section 4, for the coefficient; rl_games, ``AdaptiveScheduler``,
+        for the rate.
     """
     return jnp.where(kl > 2.0 * target, value * above, jnp.where(kl < 0.5 * target, value * below, value))
 
@@ -74,7 +74,8 @@ def approximate_kl(log_ratio: Array) -> Array:
 
 
 def normalize(x: Array, mask: Array | None = None, epsilon: float = 1e-8, axis_name: str | None = None) -> Array:
-    """``(x - mean) / (std + epsilon)`` over all axes, counting only where ``mask`` is true, on all devices of an axis."""
+    """``(x - mean) / (std + epsilon)`` over all axes, counting only where ``mask`` is true, on all devices of an
+    axis."""
     mean = masked_mean(x, mask, axis_name)
     variance = masked_mean((x - mean) ** 2, mask, axis_name)
     return (x - mean) / (jnp.sqrt(variance) + epsilon)

@@ -26,9 +26,7 @@ def fisher_vector_product(kl: Callable[[Array], Array], params: Array, vector: A
     return jax.jvp(jax.grad(kl), (params,), (vector,))[1]
 
 
-def conjugate_gradient(
-    product: Callable[[Array], Array], b: Array, iterations: int, tolerance: float = 1e-10
-) -> Array:
+def conjugate_gradient(product: Callable[[Array], Array], b: Array, iterations: int, tolerance: float = 1e-10) -> Array:
     """Solve ``A x = b`` for a positive definite ``A`` that is known by its products, from ``x = 0``.
 
     Args:

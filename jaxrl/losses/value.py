@@ -186,13 +186,15 @@ def symexp(x: Array) -> Array:
 
 
 def two_hot(x: Array, support: Array) -> Array:
-    """Weights on the two atoms beside ``x``, whose mean is ``x``: ``[...]`` to ``[..., K]``; ends take what lies beyond.
+    """Weights on the two atoms beside ``x``, whose mean is ``x``: ``[...]`` to ``[..., K]``; ends take what lies
+    beyond.
 
     Args:
         x: any shape.
         support: ``[K]`` atoms, increasing.
 
-    Source: Hafner et al. 2023 (arXiv 2301.04104), equation 10; Schrittwieser et al. 2020 (arXiv 1911.08265), appendix F.
+    Source: Hafner et al. 2023 (arXiv 2301.04104), equation 10; Schrittwieser et al. 2020 (arXiv 1911.08265), appendix
+        F.
     """
     chex.assert_rank(support, 1)
     below = jnp.clip((x[..., None] - support[:-1]) / jnp.diff(support), 0.0, 1.0)
@@ -206,7 +208,8 @@ def two_hot_value(logits: Array, support: Array) -> Array:
 
 
 def two_hot_loss(logits: Array, target: Array, support: Array) -> Array:
-    """``-sum_i m_i log softmax(logits)_i`` with ``m = two_hot(symlog(target))``: ``[..., K]`` and ``[...]`` to ``[...]``.
+    """``-sum_i m_i log softmax(logits)_i`` with ``m = two_hot(symlog(target))``: ``[..., K]`` and ``[...]`` to
+    ``[...]``.
 
     Source: Hafner et al. 2023 (arXiv 2301.04104), equation 11.
     """

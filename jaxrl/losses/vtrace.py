@@ -38,10 +38,10 @@ def vtrace(
 ) -> VTrace:
     """V-trace targets, right at both kinds of episode end; they do not stop gradients.
 
-    ``v_t = V(s_t) + delta_t + gamma c_t (v_{t+1} - V(s_{t+1}))`` with ``delta_t = rho_t (r_t + gamma V(s'_t) - V(s_t))``,
-    ``rho_t = min(clip_rho, pi / mu)`` and ``c_t = lambda min(clip_c, pi / mu)``. The trace is cut at either end, and a
-    termination has no value behind it. The advantage is ``min(clip_policy_rho, pi / mu) (r_t + gamma v'_t - V(s_t))``,
-    where ``v'_t`` is ``v_{t+1}`` within an episode, and ``V(s'_t)`` where the episode or the rollout ends.
+    ``v_t = V(s_t) + delta_t + gamma c_t (v_{t+1} - V(s_{t+1}))`` with ``delta_t = rho_t (r_t + gamma V(s'_t) -
+    V(s_t))``, ``rho_t = min(clip_rho, pi / mu)`` and ``c_t = lambda min(clip_c, pi / mu)``. The trace is cut at either
+    end, and a termination has no value behind it. The advantage is ``min(clip_policy_rho, pi / mu) (r_t + gamma v'_t -
+    V(s_t))``, where ``v'_t`` is ``v_{t+1}`` within an episode, and ``V(s'_t)`` where the episode or the rollout ends.
 
     Args:
         log_ratio: ``[T, ...]`` ``log pi(a|s) - log mu(a|s)``: the policy that learns, over the one that acted.

@@ -87,7 +87,8 @@ class DiagonalGaussian(NamedTuple):
 
 
 class MultiCategorical(NamedTuple):
-    """Independent categorical distributions: ``logits`` ``[..., k, n]``, with -inf where one has fewer than ``n`` choices."""
+    """Independent categorical distributions: ``logits`` ``[..., k, n]``, with -inf where one has fewer than ``n``
+    choices."""
 
     logits: Array
 

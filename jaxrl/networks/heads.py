@@ -26,7 +26,8 @@ class ValueHead(nn.Module):
 
 
 class ValuesHead(nn.Module):
-    """Several numbers for a state: features ``[..., n]`` to ``[..., outputs]``, such as a value for each reward of a vector."""
+    """Several numbers for a state: features ``[..., n]`` to ``[..., outputs]``, such as a value for each reward of a
+    vector."""
 
     outputs: int
     kernel_init: Initializer = nn.initializers.lecun_normal()

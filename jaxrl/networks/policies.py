@@ -1,7 +1,8 @@
 """Policy heads: from features to a distribution over the actions of a space.
 
-Every head is called with features ``[..., n]`` and, where actions may be forbidden, with a mask ``[..., num_choices]`` of
-booleans (see ``jaxrl.observations``). A forbidden action has probability zero, in the entropy and the divergence too.
+Every head is called with features ``[..., n]`` and, where actions may be forbidden, with a mask ``[..., num_choices]``
+of booleans (see ``jaxrl.observations``). A forbidden action has probability zero, in the entropy and the divergence
+too.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ class Recurrent(nn.Module):
 
     What is made of the inputs is made for all steps at once; only the product with the state is in the loop.
 
-    LSTM: ``i, f, g, o = W x + U h + b``, ``c <- sigmoid(f) c + sigmoid(i) tanh(g)``, ``h <- sigmoid(o) tanh(c)``. The bias
-    of ``f`` starts at 1, so that memory is kept before it is learned what to keep.
-    GRU: ``r, z = sigmoid(W x + U h + b)``, ``n = tanh(W_n x + b_n + r (U_n h + d_n))``, ``h <- (1 - z) n + z h``.
+    LSTM: ``i, f, g, o = W x + U h + b``, ``c <- sigmoid(f) c + sigmoid(i) tanh(g)``, ``h <- sigmoid(o) tanh(c)``. The
+        bias of ``f`` starts at 1, so that memory is kept before it is learned what to keep. GRU: ``r, z = sigmoid(W x +
+        U h + b)``, ``n = tanh(W_n x + b_n + r (U_n h + d_n))``, ``h <- (1 - z) n + z h``.
 
     Attributes:
         cell: ``lstm`` or ``gru``.

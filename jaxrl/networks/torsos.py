@@ -130,8 +130,8 @@ class Mixed(NamedTuple):
 def torso_kind(space: spaces.Space, kind: str = "auto") -> str:
     """The kind of torso for observations of a space.
 
-    ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers where
-    there are none. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the rest is features.
+    ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers
+    where there are none. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the rest is features.
 
     Raises:
         ValueError: if a convolution is asked for, but the observations are not images, or not with their channels last.
