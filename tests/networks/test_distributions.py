@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.networks.distributions import Categorical, DiagonalGaussian
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, MultiCategorical, Product
 
 
 def _categoricals(rng, shape=(6, 4)):
@@ -149,3 +149,61 @@ def test_distributions_are_pytrees(rng):
     (mean, log_std), _ = _gaussians(rng)
     entropy = jax.vmap(lambda d: d.entropy())(DiagonalGaussian(mean, log_std))
     np.testing.assert_allclose(entropy, DiagonalGaussian(mean, log_std).entropy(), rtol=1e-6)
+
+
+def _products(rng):
+    """Pairs of the other distributions, for 4 states."""
+    pad = np.where(np.arange(3) < np.array([[3], [2]]), 0.0, -np.inf).astype(np.float32)
+    multi = [MultiCategorical(jnp.asarray(x + pad)) for x in _categoricals(rng, (4, 2, 3))]
+    beta = [Beta(*jnp.asarray(1 + rng.gamma(2.0, size=(2, 4, 2)).astype(np.float32))) for _ in range(2)]
+    gaussian = [DiagonalGaussian(m, s) for m, s in _gaussians(rng, (4, 2))]
+    return {
+        "multi_categorical": multi,
+        "beta": beta,
+        "product": [Product({"a": m, "b": (b)}) for m, b in zip(multi, gaussian, strict=True)],
+        "tuple": [Product((g, b)) for g, b in zip(gaussian, beta, strict=True)],
+    }
+
+
+@pytest.mark.parametrize("kind", ["multi_categorical", "beta", "product", "tuple"])
+def test_entropy_and_kl_of_products_by_monte_carlo(rng, key, kind):
+    p, q = _products(rng)[kind]
+
+    @jax.jit
+    def estimate(p, q):
+        actions = jax.vmap(lambda k: p.sample(seed=k))(jax.random.split(key, 8_000))
+        log_p, log_q = jax.vmap(p.log_prob)(actions), jax.vmap(q.log_prob)(actions)
+        mean_and_error = lambda x: (jnp.mean(x, 0), jnp.std(x, 0) / jnp.sqrt(len(x)))
+        return mean_and_error(-log_p), mean_and_error(log_p - log_q)
+
+    for got, (mean, error) in zip((p.entropy(), p.kl_divergence(q)), estimate(p, q), strict=True):
+        assert got.shape == (4,)
+        assert np.all(np.abs(got - mean) < 4.5 * error + 1e-4)
+    np.testing.assert_allclose(p.kl_divergence(p), 0, atol=1e-5)
+
+
+def test_beta_against_scipy(rng, key):
+    a, b = 1 + rng.gamma(2.0, size=(2, 5, 1)).astype(np.float32)
+    p, x = Beta(a, b), rng.uniform(-0.99, 0.99, (5, 1)).astype(np.float32)
+    oracle = stats.beta(a.astype(np.float64), b.astype(np.float64), loc=-1, scale=2)
+    np.testing.assert_allclose(p.log_prob(x), oracle.logpdf(x)[:, 0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(p.entropy(), oracle.entropy()[:, 0], rtol=1e-3, atol=1e-4)
+    grid = np.linspace(-0.999, 0.999, 2001)
+    densest = grid[np.argmax(oracle.logpdf(grid), axis=1)]
+    np.testing.assert_allclose(p.mode()[:, 0], densest, atol=2e-3)
+    draws = np.asarray(jax.vmap(lambda k: p.sample(seed=k))(jax.random.split(key, 3_000)))
+    assert np.all(np.abs(draws) < 1)
+    for i in range(5):
+        assert stats.kstest(draws[:, i, 0], stats.beta(a[i, 0], b[i, 0], loc=-1, scale=2).cdf).pvalue > 1e-3
+    assert np.isfinite(p.log_prob(np.ones((5, 1), np.float32))).all()
+
+
+def test_a_multi_categorical_is_its_parts(rng, key):
+    (p, _), sizes = _products(rng)["multi_categorical"], (3, 2)
+    parts = [Categorical(p.logits[:, i, :n]) for i, n in enumerate(sizes)]
+    action = p.sample(seed=key)
+    np.testing.assert_allclose(
+        p.log_prob(action), sum(d.log_prob(action[:, i]) for i, d in enumerate(parts)), rtol=1e-5
+    )
+    np.testing.assert_allclose(p.entropy(), sum(d.entropy() for d in parts), rtol=1e-5)
+    np.testing.assert_array_equal(p.mode(), np.stack([d.mode() for d in parts], axis=-1))
