@@ -180,12 +180,12 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
         else:
             distribution, value = networks.both(policy, steps.observation, batch.carry, steps.begins)
-        policy_loss, metrics = _policy_loss(config, distribution, steps, kl_coefficient, hp)
+        actor_loss, metrics = policy_loss(config, distribution, steps, kl_coefficient, hp)
         if separate:
-            return policy_loss, {"loss": policy_loss, **metrics}
-        value_loss = _value_loss(networks, config, value, steps, hp)
-        total = policy_loss + hp.value_coefficient * value_loss
-        return total, {"loss": total, "value_loss": value_loss, **metrics}
+            return actor_loss, {"loss": actor_loss, **metrics}
+        critic_loss = value_loss(networks, config, value, steps, hp)
+        total = actor_loss + hp.value_coefficient * critic_loss
+        return total, {"loss": total, "value_loss": critic_loss, **metrics}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         estimates, normalizers = actor_critic.estimate(
@@ -199,10 +199,10 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             old = actor_critic.old_distribution(networks, Policy(state.params, statistics), batch)
         data = actor_critic.batch_of(networks, batch, estimates, old)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
-        params, opt_state, metrics, control = minibatches.descend(
+        params, opt_state, metrics, steering = minibatches.descend(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
             key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
-            control=_control(config, state, hp), axis_name=config.axis_name,
+            control=control(config, state, hp), axis_name=config.axis_name,
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
         if separate:
@@ -215,7 +215,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             metrics |= {"value_loss": fit.metrics["value_loss"]}
         rate, coefficient = state.learning_rate, state.kl_coefficient
         if adaptive != "none":
-            rate = control.learning_rate if adaptive != "iteration" else _adapted(rate, metrics["kl"], hp)
+            rate = steering.learning_rate if adaptive != "iteration" else _adapted(rate, metrics["kl"], hp)
             metrics |= {"learning_rate": rate}
         if config.kl_penalty:
             coefficient = adapt_to_kl(coefficient, metrics["old_kl"], hp.target_kl, above=1.5, below=0.5)
@@ -241,20 +241,19 @@ def _without_critic(params: PyTree) -> PyTree:
     return {name: p for name, p in params.items() if name != "critic"}
 
 
-def _policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
+def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
     """All of the loss that is the actor's, and its metrics."""
     mean = lambda values: masked_mean(values, steps.valid)
     log_ratio = distribution.log_prob(steps.action) - steps.log_prob
-    ratio = jnp.exp(log_ratio)
-    advantage = steps.advantage
+    ratio, advantage = jnp.exp(log_ratio), steps.advantage
     if config.normalize_advantage and config.advantage_scope == "minibatch":
         advantage = actor_critic.normalized_advantage(config, advantage, steps.valid)
     surrogate = smooth_clipped_surrogate if config.smooth_clamp else clipped_surrogate
-    policy_loss = mean(surrogate(ratio, advantage, hp.clip))
+    clipped = mean(surrogate(ratio, advantage, hp.clip))
     entropy = mean(distribution.entropy())
-    total = policy_loss - hp.entropy_coefficient * entropy
+    total = clipped - hp.entropy_coefficient * entropy
     metrics = {
-        "policy_loss": policy_loss,
+        "policy_loss": clipped,
         "entropy": entropy,
         "approximate_kl": mean(approximate_kl(log_ratio)),
         "clip_fraction": mean((jnp.abs(ratio - 1.0) > hp.clip).astype(jnp.float32)),
@@ -282,7 +281,7 @@ def _value_loss(networks: Networks, config: Config, value: Array, steps: Steps, 
     return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
 
 
-class _Steering(NamedTuple):
+class Steering(NamedTuple):
     """What is known while a descent goes on."""
 
     learning_rate: Array
@@ -291,13 +290,13 @@ class _Steering(NamedTuple):
     """Over the minibatches of the epoch so far."""
 
 
-def _control(config: Config, state: State, hp: Hyperparameters) -> minibatches.Control | None:
-    """KL early stop and the adaptive learning rate; None if there is neither."""
+def control(config: Config, state: State, hp: Hyperparameters) -> minibatches.Control | None:
+    """What steers the gradient steps: KL early stop and the adaptive learning rate; None if there is neither."""
     adaptive = config.adaptive_learning_rate
     if config.kl_stop == "none" and adaptive == "none":
         return None
 
-    def step(steering: _Steering, metrics: dict[str, Array], last: Array) -> tuple[_Steering, Array, Array]:
+    def step(steering: Steering, metrics: dict[str, Array], last: Array) -> tuple[Steering, Array, Array]:
         rate, stopped, total_kl = steering
         if config.kl_stop != "none":
             estimate = -metrics["mean_log_ratio"] if config.kl_stop == "k1" else metrics["approximate_kl"]
@@ -309,10 +308,10 @@ def _control(config: Config, state: State, hp: Hyperparameters) -> minibatches.C
             total_kl += metrics["kl"]
             new_rate = jnp.where(last, _adapted(rate, total_kl / config.num_minibatches, hp), rate)
             total_kl = jnp.where(last, 0.0, total_kl)
-        return _Steering(new_rate, stopped, total_kl), rate, ~stopped
+        return Steering(new_rate, stopped, total_kl), rate, ~stopped
 
     rate = jnp.asarray(hp.learning_rate if adaptive == "none" else state.learning_rate, jnp.float32)
-    return minibatches.Control(_Steering(rate, jnp.array(False), jnp.zeros(())), step)
+    return minibatches.Control(Steering(rate, jnp.array(False), jnp.zeros(())), step)
 
 
 def _adapted(rate: Array, kl: Array, hp: Hyperparameters) -> Array:

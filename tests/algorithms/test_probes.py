@@ -91,10 +91,7 @@ def check(make, probe, tolerance):
 # What does not depend on a switch is shown by the plain variant. Compilation is the cost: of most variants the quick
 # tests see one probe, the learning tests all.
 ALL = [
-    (v, p)
-    for v in VARIANTS
-    for p in DISCRETE
-    if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
+    (v, p) for v in VARIANTS for p in DISCRETE if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
 ]
 QUICK = [(v, p) for v, p in ALL if v in ("ppo", "dqn") or (p == "two_steps" and v not in NOT_QUICK)]
 

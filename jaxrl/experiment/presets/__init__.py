@@ -6,13 +6,24 @@ hold the values of another project are called ``ALGORITHM/PROJECT-WHAT`` and tak
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets import cleanrl, dopamine, lightning, pixels, purejaxql, rl_games, rlcycle, tuned, zoo
+from jaxrl.experiment.presets import (
+    cleanrl,
+    dialects,
+    dopamine,
+    lightning,
+    pixels,
+    purejaxql,
+    rl_games,
+    rlcycle,
+    tuned,
+    zoo,
+)
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.experiment.values import unknown_name
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
-_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games)
+_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, dialects)
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
 
