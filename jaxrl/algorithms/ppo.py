@@ -271,7 +271,8 @@ def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient:
     return total, metrics
 
 
-def _value_loss(networks: Networks, config: Config, value: Array, steps: Steps, hp: Hyperparameters) -> Array:
+def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, hp: Hyperparameters) -> Array:
+    """The critic's loss, by the switches of a configuration."""
     if config.clip_value_loss:
         error = clipped_value_loss(value, steps.value, steps.target, hp.clip)
     elif config.bound_value_loss:

@@ -85,13 +85,17 @@ def test_spinning_up(data):
 
 
 def test_rllib(data):
-    # ppo_torch_policy.py: mean(-surrogate + kl_coeff * kl(prev, curr) + vf_coeff * clamp((v - t)^2, 0, vf_clip) - c_e
-    H). config, hp = preset("rllib") total, metrics, value_loss = ours(config, hp, data,
-    kl_coefficient=hp.kl_coefficient) ratio, advantage = ratio_of(data), data.advantage surrogate = np.minimum(advantage
-    * ratio, advantage * np.clip(ratio, 1 - 0.3, 1 + 0.3)) kl = gaussian_kl(data.old_mean, data.old_log_std, data.mean,
-    data.log_std) value = np.clip((data.value - data.target) ** 2, 0, 10.0)
-    np.testing.assert_allclose(metrics["old_kl"], kl.mean(), rtol=1e-5) want = (-surrogate + 0.2 * kl + 0.01 *
-    value).mean() np.testing.assert_allclose(total + hp.value_coefficient * value_loss, want, rtol=1e-5)
+    # ppo_torch_policy.py: mean(-surrogate + kl_coeff * kl(prev, curr) + vf_coeff * clamp((v - t)^2, 0, vf_clip) - ...).
+    config, hp = preset("rllib")
+    total, metrics, value_loss = ours(config, hp, data, kl_coefficient=hp.kl_coefficient)
+    ratio = ratio_of(data)
+    advantage = data.advantage
+    surrogate = np.minimum(advantage * ratio, advantage * np.clip(ratio, 1 - 0.3, 1 + 0.3))
+    kl = gaussian_kl(data.old_mean, data.old_log_std, data.mean, data.log_std)
+    value = np.clip((data.value - data.target) ** 2, 0, 10.0)
+    np.testing.assert_allclose(metrics["old_kl"], kl.mean(), rtol=1e-5)
+    want = (-surrogate + 0.2 * kl + 0.01 * value).mean()
+    np.testing.assert_allclose(total + hp.value_coefficient * value_loss, want, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("kl", "want"), [(0.0201, 0.3), (0.0199, 0.2), (0.0051, 0.2), (0.0049, 0.1)])
@@ -175,7 +179,7 @@ def test_a_categorical_policy_has_the_same_loss(data, rng):
     old = Categorical(jnp.asarray(old_logits))
     advantage = jnp.asarray(data.advantage, jnp.float32)
     steps = Steps(None, action, old.log_prob(action), advantage, None, None, None, None, old)
-    total, _ = jax.jit(lambda l: ppo.policy_loss(config, Categorical(l), steps, (), hp))(logits)
+    total, _ = jax.jit(lambda x: ppo.policy_loss(config, Categorical(x), steps, (), hp))(logits)
     softmax = lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)
     ratio = softmax(logits)[np.arange(N), action] / softmax(old_logits)[np.arange(N), action]
     a = (data.advantage - data.advantage.mean()) / data.advantage.std()

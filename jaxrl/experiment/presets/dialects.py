@@ -15,9 +15,9 @@ PRESETS = [
         algorithm="ppo",
         env="CartPole-v1",
         source=(
-            "Spinning Up, spinup/algos/pytorch/ppo/ppo.py: the whole rollout at once, an early stop of the policy at a
-            KL " "divergence, and a value that is fitted by itself; four environments where it has one process; a
-            deviation of " "continuous actions that starts at exp(-0.5)"
+            "Spinning Up, spinup/algos/pytorch/ppo/ppo.py: the whole rollout at once, an early stop of the policy "
+            "at a KL divergence, and a value that is fitted by itself; four environments where it has one "
+            "process; a deviation of continuous actions that starts at exp(-0.5)"
         ),
         hyperparameters={
             "learning_rate": 3e-4,
@@ -53,9 +53,10 @@ PRESETS = [
         algorithm="ppo",
         env="CartPole-v1",
         source=(
-            "RLlib, rllib/algorithms/ppo/ppo.py and tuned_examples/ppo/cartpole-ppo.yaml: a KL penalty beside the clip,
-            " "squared errors that count up to a bound, lambda 1; rollouts of 4,096 steps, where it has 4,000 and a last
-            " "minibatch that is not full; observations normalised as by its MeanStdFilter, but between rollouts"
+            "RLlib, rllib/algorithms/ppo/ppo.py and tuned_examples/ppo/cartpole-ppo.yaml: a KL penalty beside the "
+            "clip, squared errors that count up to a bound, lambda 1; rollouts of 4,096 steps, where it has 4,000 "
+            "and a last minibatch that is not full; observations normalised as by its MeanStdFilter, but between "
+            "rollouts"
         ),
         hyperparameters={
             "learning_rate": 3e-4,
@@ -92,10 +93,10 @@ PRESETS = [
         algorithm="ppo",
         env="Pendulum-v1",
         source=(
-            "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence after
-            each " "minibatch, normalised observations, values and advantages, a smooth clamp; with fewer environments,
-            for a " "smaller task. There the divergence is from the policy of the epoch before, here from the one that
-            acted; the " "bounds' loss, off in that file, has the coefficient of its others"
+            "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence "
+            "after each minibatch, normalised observations, values and advantages, a smooth clamp; with fewer "
+            "environments, for a smaller task. There the divergence is from the policy of the epoch before, here "
+            "from the one that acted; the bounds' loss, off in that file, has the coefficient of its others"
         ),
         hyperparameters={
             "learning_rate": 5e-4,
