@@ -148,6 +148,18 @@ class Act(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Workers(Generic[State]):
+    """An update in two halves, between which the state may have gone on."""
+
+    count: int
+    """Workers between which ``OnPolicy.num_envs`` environments are divided."""
+    gradient: Callable[[State, Rollout, Any], tuple[PyTree, dict[str, Array]]]
+    """``gradient(state, rollout, hp) -> gradients, metrics``: at the state that collected the rollout."""
+    apply: Callable[[State, PyTree, Any], State]
+    """``apply(state, gradients, hp) -> state``: to a state that may be newer."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Algorithm(Generic[State]):
     """An algorithm: a frozen record of pure functions, as an optax transformation is two.
 
@@ -175,3 +187,5 @@ class Algorithm(Generic[State]):
     """``value(state, observation [B, ...]) -> [B]``: the state value that the algorithm believes in."""
     initial_carry: Callable[[int], PyTree] = lambda batch_size: ()
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
+    workers: Workers[State] | None = None
+    """How workers that do not wait for each other learn, if the algorithm can be divided between such."""

@@ -4,7 +4,7 @@
 computes a gradient at it; the gradients are applied one after another, in an order drawn from the key, and each worker
 then takes the parameters as they are after its own. So it learns from gradients that are up to twice as many steps old
 as there are workers, like the original, and yet a run depends on its seed alone, and can be vmapped.
-``jaxrl.training.train_in_threads`` runs the same two functions, ``gradient`` and ``apply``, in threads, in whatever
+``jaxrl.training.train_in_threads`` runs the same functions, as ``Algorithm.workers``, in threads, in whatever
 order they come.
 
 Source: Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning" (arXiv 1602.01783), algorithm S3.
@@ -23,9 +23,9 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import actor_critic
 from jaxrl.algorithms.actor_critic import Normalizers, Policy
-from jaxrl.optimizers import apply_gradients
+from jaxrl.optimizers import Optimized, apply_gradients
 from jaxrl.random import permutation
-from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec
+from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec, Workers
 from jaxrl.validation import require, require_positive
 
 
@@ -129,8 +129,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         args = policy.workers, _deal(observation, workers), _deal(carry, workers), jax.random.split(key, workers)
         return jax.tree.map(lambda x: x.reshape(config.num_envs, *x.shape[2:]), jax.vmap(one)(*args))
 
-    def gradient(params: PyTree, normalizers: Normalizers, batch: Rollout, hp: Hyperparameters) -> tuple[PyTree, dict]:
-        """The gradient at the parameters that collected a rollout, and metrics."""
+    def gradient(params: PyTree, normalizers: Normalizers, batch: Rollout, hp: Hyperparameters) -> tuple[Array, dict]:
+        """The gradient at the parameters that collected a rollout, as one vector, and metrics."""
         estimates, _ = actor_critic.estimate(networks, params, normalizers, batch, hp)
         if config.normalize_advantage:
             advantage = actor_critic.normalized_advantage(config, estimates.advantage, batch.valid)
@@ -146,23 +146,31 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
                 actor_critic.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,
             )  # fmt: skip
 
-        return jax.grad(loss, has_aux=True)(params)
+        gradients, metrics = jax.grad(loss, has_aux=True)(params)
+        return ravel_pytree(gradients)[0], metrics
+
+    def one_step(vector: Array, opt_state: optax.OptState, gradients: Array, hp: Hyperparameters) -> Optimized:
+        return apply_gradients(
+            optimizer, vector, opt_state, gradients, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm
+        )
+
+    def apply(state: State, gradients: Array, hp: Hyperparameters) -> State:
+        vector, unravel = ravel_pytree(state.params)
+        step = one_step(vector, state.opt_state, gradients, hp)
+        params = unravel(step.params)
+        copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (workers, *x.shape)), params)
+        return State(params, copies, step.opt_state, state.normalizers)
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         shares = _deal(batch._replace(carry=()), workers, axis=1)
         gradients, metrics = jax.vmap(lambda params, share: gradient(params, state.normalizers, share, hp))(
             state.workers, shares
         )
-        flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(gradients)
         vector, unravel = ravel_pytree(state.params)
         order = permutation(key, workers)
 
         def apply_one(carry, worker):
-            vector, opt_state = carry
-            step = apply_gradients(
-                optimizer, vector, opt_state, flat[worker],
-                learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
-            )  # fmt: skip
+            step = one_step(*carry, gradients[worker], hp)
             return (step.params, step.opt_state), (step.params, step.grad_norm)
 
         (vector, opt_state), (after, norms) = jax.lax.scan(apply_one, (vector, state.opt_state), order)
@@ -183,6 +191,10 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        # In threads nothing keeps statistics of observations.
+        workers=None
+        if config.normalize_observation
+        else Workers(workers, lambda state, batch, hp: gradient(state.params, state.normalizers, batch, hp), apply),
     )
 
 
