@@ -75,7 +75,7 @@ def test_a2c_is_ppo_with_one_epoch_and_one_minibatch(rng, key):
         return jnp.mean(-(returns - values) * log_prob + 0.5 * 0.5 * error**2 - 0.01 * entropy)
 
     gradient = flat(jax.jit(jax.grad(loss))(state.params))
-    gradient *= min(1.0, 0.5 / np.linalg.norm(gradient))
+    gradient = gradient * min(1.0, 0.5 / np.linalg.norm(gradient))
     # RMSProp's first step, with statistics that start at zero.
     step = 7e-4 * gradient / np.sqrt(0.01 * gradient**2 + 1e-5)
     np.testing.assert_allclose(flat(new.params), flat(state.params) - step, rtol=1e-3, atol=1e-6)
@@ -124,8 +124,8 @@ def test_a_trust_region_step_is_the_natural_gradient_by_the_dense_fisher_matrix(
 
 def test_trpo_keeps_the_old_policy_if_no_step_will_do_but_fits_the_value(rng, key):
     agent = trpo.make(SPEC, trpo.Config(**SIZES, value_iterations=2, cg_iterations=2, backtrack_iterations=1))
-    # Without damping's help the quadratic approximation is far off at such a divergence.
-    hp = trpo.Hyperparameters(max_kl=50.0, damping=0.0)
+    # No divergence is below it, and the step is not even finite.
+    hp = trpo.Hyperparameters(max_kl=-1.0)
     state = agent.init(key, hp)
     new, info = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
     assert info.metrics["accepted"] == 0
@@ -151,7 +151,7 @@ def test_kl_early_stop_freezes_parameters_and_optimiser(rng, key):
 
 def test_the_policys_early_stop_does_not_stop_a_critic_with_its_own_optimiser(rng, key):
     config = ppo.Config(
-        **SIZES, num_epochs=5, num_minibatches=1, kl_stop="k1", separate_optimizers=True, critic_epochs=7
+        **SIZES, num_epochs=5, num_minibatches=1, kl_stop="k3", separate_optimizers=True, critic_epochs=7
     )
     agent = ppo.make(SPEC, config)
     hp = ppo.Hyperparameters(learning_rate=0.05, target_kl=1e-4)

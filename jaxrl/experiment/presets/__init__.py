@@ -12,6 +12,7 @@ from jaxrl.experiment.presets import (
     dopamine,
     lightning,
     pixels,
+    policy_gradient,
     purejaxql,
     rl_games,
     rlcycle,
@@ -23,7 +24,7 @@ from jaxrl.experiment.values import unknown_name
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
-_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, dialects)
+_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, dialects, policy_gradient)
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
 
