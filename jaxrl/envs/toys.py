@@ -32,7 +32,7 @@ def recall(delay: int = 4, privileged: bool = False) -> Environment:
     space = spaces.Dict({PRIVILEGED: _SIGN, "seen": vector}) if privileged else vector
 
     def observe(sign, t):
-        seen = jnp.stack([jnp.where(t == 0, sign, 0.0), (t == delay).astype(jnp.float32)])
+        seen = jnp.stack([jnp.where(t == 0, sign, 0.0), jnp.asarray(t == delay, jnp.float32)])
         return {PRIVILEGED: sign[None], "seen": seen} if privileged else seen
 
     def reset(key):

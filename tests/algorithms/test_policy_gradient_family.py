@@ -18,10 +18,12 @@ SIZES = {"num_envs": B, "rollout_length": T, "hidden_sizes": (4,)}
 
 
 def rollout_of(agent, state, rng, num_envs=B, hp=None):
-    """A rollout of random observations, in which the agent itself acts."""
+    """A rollout of random observations, each the successor of the one before within an episode; the agent acts."""
     observation, successor = rng.normal(size=(2, T, num_envs, 2)).astype(np.float32)
     terminated, truncated = rng.random((T, num_envs)) < 0.1, rng.random((T, num_envs)) < 0.1
     reward = rng.normal(size=(T, num_envs)).astype(np.float32)
+    inside = ~(terminated | truncated)[:-1, :, None]
+    successor[:-1] = np.where(inside, observation[1:], successor[:-1])
 
     @jax.jit
     def play(state):

@@ -125,7 +125,8 @@ VARIANTS = {
     "munchausen_dqn": functools.partial(make_member, munchausen_dqn, hp={"entropy_temperature": 0.003}),
 }
 THOROUGH = (
-    "ppo", "a2c", "a3c", "impala", "vpg", "npg", "trpo", "pqn", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn",
+    "ppo", "a2c", "a3c", "impala", "vpg", "npg", "trpo", "pqn",
+    "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn",
 )  # fmt: skip
 NOT_QUICK = (
     "ppo-gru-critic", "ppo-normalised", "ppo-two-hot", "ppo-kl-penalty", "ppo-adaptive", "ppo-separate", "impala-lstm",
