@@ -21,6 +21,7 @@ from jaxrl.experiment.presets import (
 )
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.experiment.values import unknown_name
+from jaxrl.validation import did_you_mean
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
@@ -40,7 +41,8 @@ def get(name: str, algorithm: str) -> Preset:
     """
     preset = PRESETS.get(name) or PRESETS.get(f"{algorithm}/{name}")
     if preset is None:
-        raise unknown_name("preset", name, [*PRESETS, NONE])
+        full = name if "/" in name else f"{algorithm}/{name}"
+        raise unknown_name("preset", name, [*PRESETS, NONE], did_you_mean(full, PRESETS) or did_you_mean(name, [NONE]))
     if preset.algorithm != algorithm:
         names = [p.name for p in PRESETS.values() if p.algorithm == algorithm]
         raise unknown_name("preset", name, [*names, NONE], f" for {algorithm}")
