@@ -76,13 +76,13 @@ def num_choices(action_space: spaces.Space) -> int:
 
 
 def vectors(space: spaces.Space, observation: PyTree) -> PyTree:
-    """What a normaliser takes of an observation: all numbers of a ``Box`` that is not an image; None for the rest."""
+    """What a normaliser takes of an observation: each ``Box`` but images and bytes; None for the rest."""
     match space:
         case spaces.Dict():
             return {name: vectors(s, observation[name]) for name, s in space.spaces.items() if name != ACTION_MASK}
         case spaces.Tuple():
             return tuple(vectors(s, x) for s, x in zip(space.spaces, observation, strict=True))
-        case spaces.Box() if len(space.shape) < 3:
+        case spaces.Box() if len(space.shape) < 3 and space.dtype != np.uint8:
             return observation
     return None
 

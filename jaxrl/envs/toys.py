@@ -7,6 +7,7 @@ vectors of rewards, a critic that sees more. Without the ability the return stay
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.wrappers import select_observation
 from jaxrl.observations import ACTION_MASK, PRIVILEGED
 
 _SIGN = spaces.Box(-1, 1, (1,), np.float32)
@@ -125,6 +127,16 @@ def mixture() -> Environment:
     return Environment("mixture", observation, action, reset, step, max_episode_steps=1)
 
 
+def cartpole_positions(**parameters: Any) -> Environment:
+    """gymnax's CartPole without velocities: only the cart's place and the pole's angle are seen.
+
+    Two observations in a row tell the velocities, so it is solved with memory, and not without.
+    """
+    from jaxrl.envs import gymnax_adapter
+
+    return select_observation(gymnax_adapter.make("CartPole-v1", **parameters), (0, 2))
+
+
 TOYS: dict[str, Callable[[], Environment]] = {
     "recall": recall,
     "combination": combination,
@@ -132,4 +144,4 @@ TOYS: dict[str, Callable[[], Environment]] = {
     "two_rewards": two_rewards,
     "mixture": mixture,
 }
-"""All toys, by name."""
+"""Those that are solved at a mean return of 1, by name."""

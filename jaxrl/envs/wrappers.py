@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from gymnasium import spaces
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment
 from jaxrl.types import Array
+from jaxrl.validation import require
 
 
 class WithSteps(NamedTuple):
@@ -105,6 +106,30 @@ def flatten_observation(env: Environment) -> Environment:
 
     flat = spaces.Box(-np.inf, np.inf, (jax_spaces.flat_size(space),), np.float32)
     return dataclasses.replace(env, reset=reset, step=step, observation_space=flat)
+
+
+def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
+    """Show only some numbers of a vector.
+
+    Args:
+        env: with a one-dimensional ``Box`` of observations.
+        indices: of the numbers, in their new order.
+    """
+    space, chosen = env.observation_space, np.asarray(indices)
+    require(isinstance(space, spaces.Box) and len(space.shape) == 1, "observation_space", space, "must be a vector")
+
+    def reset(key):
+        state, observation = env.reset(key)
+        return state, observation[chosen]
+
+    def step(state, action, key):
+        state, timestep = env.step(state, action, key)
+        return state, timestep._replace(
+            observation=timestep.observation[chosen], next_observation=timestep.next_observation[chosen]
+        )
+
+    part = spaces.Box(space.low[chosen], space.high[chosen], dtype=space.dtype)
+    return dataclasses.replace(env, reset=reset, step=step, observation_space=part)
 
 
 def rescale_action(env: Environment) -> Environment:
