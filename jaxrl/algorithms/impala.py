@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxrl.algorithms import actor_critic, minibatches
 from jaxrl.algorithms.actor_critic import Normalizers, Policy
 from jaxrl.losses.policy_gradient import masked_mean
-from jaxrl.losses.vtrace import vtrace
+from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
 from jaxrl.validation import require, require_positive
 

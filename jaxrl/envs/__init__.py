@@ -1,6 +1,6 @@
 """Environments: one small protocol, ``make``, wrappers, and an adapter for each suite."""
 
-from jaxrl.envs import probes
+from jaxrl.envs import probes, toys
 from jaxrl.envs.check import Report, check
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.gymnasium_adapter import from_gymnasium, from_vector
@@ -14,6 +14,7 @@ from jaxrl.envs.wrappers import (
     flatten_observation,
     for_training,
     rescale_action,
+    select_observation,
     time_limit,
     transform_reward,
     unit_actions,
@@ -22,5 +23,6 @@ from jaxrl.envs.wrappers import (
 __all__ = [
     "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
     "flatten_observation", "for_training", "from_gymnasium", "from_gymnax", "from_vector", "make", "names", "probes",
-    "register", "render", "rescale_action", "time_limit", "transform_reward", "transition_step", "unit_actions",
+    "register", "render", "rescale_action", "select_observation", "time_limit", "toys", "transform_reward",
+    "transition_step", "unit_actions",
 ]  # fmt: skip

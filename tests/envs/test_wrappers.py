@@ -14,11 +14,11 @@ from jaxrl.envs import (
     for_training,
     make,
     rescale_action,
+    select_observation,
     time_limit,
     transition_step,
     unit_actions,
 )
-from jaxrl.envs.wrappers import select_observation
 
 
 def play(env, steps, key):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxrl.losses.returns import lambda_returns
-from jaxrl.losses.vtrace import vtrace
+from jaxrl.losses.v_trace import vtrace
 
 T, B, DISCOUNT = 9, 4, 0.9
 
