@@ -38,9 +38,9 @@ def make_ppo(spec, **switches):
     return ppo.make(spec, config), hp, 16_000
 
 
-def make_ppo_dialect(spec, hp, **switches):
-    agent, default, steps = make_ppo(spec, **switches)
-    return agent, default.replace(**hp), steps
+def make_ppo_dialect(spec, hp=None, steps=16_000, **switches):
+    agent, default, _ = make_ppo(spec, **switches)
+    return agent, default.replace(**(hp or {})), steps
 
 
 def make_fitted(module, spec, hp=None, **switches):
@@ -91,7 +91,8 @@ VARIANTS = {
     "ppo-normalised": functools.partial(
         make_ppo, normalize_observation=True, normalize_value=True, advantage_scope="rollout"
     ),
-    "ppo-two-hot": functools.partial(make_ppo, value_head="two_hot", num_bins=101),
+    # Its logits have far to go.
+    "ppo-two-hot": functools.partial(make_ppo_dialect, steps=64_000, value_head="two_hot", num_bins=101),
     "ppo-kl-penalty": functools.partial(make_ppo, kl_penalty=True, bound_value_loss=True),
     "ppo-adaptive": functools.partial(
         make_ppo_dialect, hp={"learning_rate": 3e-3, "max_learning_rate": 5e-3}, adaptive_learning_rate="epoch",
