@@ -16,8 +16,8 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import actor_critic, minibatches
-from jaxrl.algorithms.actor_critic import Batch, Networks, Normalizers, Policy, Steps
+from jaxrl.algorithms import minibatches, policy_gradient
+from jaxrl.algorithms.policy_gradient import Batch, Networks, Normalizers, Policy, Steps
 from jaxrl.losses.policy_gradient import (
     adapt_to_kl,
     approximate_kl,
@@ -37,7 +37,7 @@ ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(minibatches.Config, actor_critic.Config):
+class Config(minibatches.Config, policy_gradient.Config):
     """What changes the program's shape."""
 
     normalize_advantage: bool = True
@@ -155,10 +155,10 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    networks = actor_critic.make_networks(spec, config)
+    networks = policy_gradient.make_networks(spec, config)
     if config.bound_loss != "none":
-        actor_critic.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
-    optimizer = actor_critic.make_optimizer(config)
+        policy_gradient.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
+    optimizer = policy_gradient.make_optimizer(config)
     separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
 
     def init(key: Key, hp: Hyperparameters) -> State:
@@ -174,7 +174,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         )
 
     def loss(params: PyTree, batch: Batch, statistics: PyTree, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
-        steps = actor_critic.steps_of(networks, batch)
+        steps = policy_gradient.steps_of(networks, batch)
         policy = Policy(params, statistics)
         if separate:
             distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
@@ -188,16 +188,16 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return total, {"loss": total, "value_loss": critic_loss, **metrics}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        estimates, normalizers = actor_critic.estimate(
+        estimates, normalizers = policy_gradient.estimate(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
         if config.normalize_advantage and config.advantage_scope == "rollout":
-            advantage = actor_critic.normalized_advantage(config, estimates.advantage, batch.valid)
+            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
             estimates = estimates._replace(advantage=advantage)
         statistics, old = state.normalizers.observation, None
         if config.kl_penalty or adaptive != "none":
-            old = actor_critic.old_distribution(networks, Policy(state.params, statistics), batch)
-        data = actor_critic.batch_of(networks, batch, estimates, old)
+            old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
+        data = policy_gradient.batch_of(networks, batch, estimates, old)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, steering = minibatches.descend(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
@@ -206,7 +206,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
         if separate:
-            fit = actor_critic.fit_value(
+            fit = policy_gradient.fit_value(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
                 jax.random.fold_in(key, 1), minibatches.Passes(config.critic_epochs, config.critic_minibatches),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
@@ -230,7 +230,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: Policy(networks.acting(state.params), state.normalizers.observation),
-        act=actor_critic.make_act(networks),
+        act=policy_gradient.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
@@ -247,7 +247,7 @@ def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient:
     log_ratio = distribution.log_prob(steps.action) - steps.log_prob
     ratio, advantage = jnp.exp(log_ratio), steps.advantage
     if config.normalize_advantage and config.advantage_scope == "minibatch":
-        advantage = actor_critic.normalized_advantage(config, advantage, steps.valid)
+        advantage = policy_gradient.normalized_advantage(config, advantage, steps.valid)
     surrogate = smooth_clipped_surrogate if config.smooth_clamp else clipped_surrogate
     clipped = mean(surrogate(ratio, advantage, hp.clip))
     entropy = mean(distribution.entropy())
@@ -278,7 +278,7 @@ def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, h
     elif config.bound_value_loss:
         error = bounded_value_loss(value, steps.target, hp.value_loss_bound)
     else:
-        return actor_critic.value_loss(networks, value, steps)
+        return policy_gradient.value_loss(networks, value, steps)
     return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
 
 

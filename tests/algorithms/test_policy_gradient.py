@@ -10,13 +10,13 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import normalization
-from jaxrl.algorithms import actor_critic, ppo
-from jaxrl.algorithms.actor_critic import Policy
+from jaxrl.algorithms import policy_gradient, ppo
+from jaxrl.algorithms.policy_gradient import Policy
 from jaxrl.envs import toys
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 8, 3
-CONFIG = actor_critic.Config(num_envs=B, rollout_length=T, hidden_sizes=(4,), rnn_size=3)
+CONFIG = policy_gradient.Config(num_envs=B, rollout_length=T, hidden_sizes=(4,), rnn_size=3)
 
 
 def spec_of(observation=None, action=None, **more):
@@ -66,7 +66,7 @@ RECURRENT = {
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
     config = replaced(**RECURRENT[kind])
-    networks = actor_critic.make_networks(spec_of(), config)
+    networks = policy_gradient.make_networks(spec_of(), config)
     params = jax.jit(networks.init)(key)
     policy, transitions = Policy(params, ()), steps(rng)
     carry = jax.tree.map(lambda x: x + 0.5, networks.initial_carry(B))
@@ -87,10 +87,10 @@ def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
 
     @jax.jit
     def recomputed(rollout):
-        got = actor_critic.values(networks, policy, rollout.transitions, rollout.extras["carry"])
+        got = policy_gradient.values(networks, policy, rollout.transitions, rollout.extras["carry"])
         zeros = jnp.zeros((T, B))
-        batch = actor_critic.batch_of(networks, rollout, actor_critic.Estimates(got[0], zeros, zeros))
-        seen = actor_critic.steps_of(networks, batch)
+        batch = policy_gradient.batch_of(networks, rollout, policy_gradient.Estimates(got[0], zeros, zeros))
+        seen = policy_gradient.steps_of(networks, batch)
         distribution, output = networks.both(policy, seen.observation, batch.carry, seen.begins)
         return got, distribution.log_prob(seen.action), seen.log_prob, output, seen.advantage
 
@@ -106,18 +106,18 @@ def test_dummy_steps_of_a_host_environment_end_an_episode(rng):
     transitions, valid = steps(rng), np.ones((T, B), bool)
     valid[5, 2] = False
     rollout = Rollout(transitions, {}, (), valid)
-    begins = np.asarray(actor_critic.begins(rollout))
+    begins = np.asarray(policy_gradient.begins(rollout))
     done = transitions.terminated | transitions.truncated | ~valid
     np.testing.assert_array_equal(begins[1:], done[:-1])
     assert not begins[0].any()
 
 
 def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
-    networks = actor_critic.make_networks(spec_of(reward_shape=(2,)), CONFIG)
+    networks = policy_gradient.make_networks(spec_of(reward_shape=(2,)), CONFIG)
     params, transitions = networks.init(key), steps(rng, (2,))
     hp = ppo.Hyperparameters(discount=0.9, gae_lambda=0.8)
-    got, _ = actor_critic.estimate(networks, params, networks.init_normalizers(), Rollout(transitions, {}, ()), hp)
-    value, successor = actor_critic.values(networks, Policy(params, ()), transitions, ())
+    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), Rollout(transitions, {}, ()), hp)
+    value, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
     assert value.shape == got.target.shape == (T, B, 2)
     want = np.zeros((B, 2))
     for t in reversed(range(T)):
@@ -129,11 +129,11 @@ def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
 
 
 def test_monte_carlo_targets(rng, key):
-    networks = actor_critic.make_networks(spec_of(), CONFIG)
+    networks = policy_gradient.make_networks(spec_of(), CONFIG)
     params, transitions = networks.init(key), steps(rng)
     rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
-    got, _ = actor_critic.estimate(networks, params, networks.init_normalizers(), rollout, hp, reward_to_go=True)
-    _, successor = actor_critic.values(networks, Policy(params, ()), transitions, ())
+    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), rollout, hp, reward_to_go=True)
+    _, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
     total = np.asarray(successor[-1])
     for t in reversed(range(T)):
         total = np.where(transitions.truncated[t], successor[t], total)
@@ -143,25 +143,25 @@ def test_monte_carlo_targets(rng, key):
 
 def test_normalised_rewards_observations_and_values(rng, key):
     config = replaced(normalize_observation=True, normalize_reward=True, normalize_value=True)
-    networks = actor_critic.make_networks(spec_of(), config)
+    networks = policy_gradient.make_networks(spec_of(), config)
     params, transitions = networks.init(key), steps(rng)
     before = networks.init_normalizers()._replace(sums=jnp.arange(3.0))
     rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
-    got, after = actor_critic.estimate(networks, params, before, rollout, hp)
+    got, after = policy_gradient.estimate(networks, params, before, rollout, hp)
 
     total, sums = np.arange(3.0), []
     for t in range(T):
         total = 0.9 * total + transitions.reward[t]
         sums.append(total)
         total = np.where(transitions.terminated[t] | transitions.truncated[t], 0, total)
-    scaled, _ = actor_critic.normalize_rewards(networks, before, rollout, 0.9)
+    scaled, _ = policy_gradient.normalize_rewards(networks, before, rollout, 0.9)
     np.testing.assert_allclose(scaled, transitions.reward / np.std(sums), rtol=1e-4)
     np.testing.assert_allclose(after.sums, total, rtol=1e-5)
     flat = transitions.observation.reshape(-1, 2)
     np.testing.assert_allclose(after.observation.mean, flat.mean(0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(after.observation.variance, flat.var(0), rtol=1e-4)
     # Before anything was seen the critic's outputs are values; its targets have mean 0 and deviation 1 with them.
-    value, _ = actor_critic.values(networks, Policy(params, before.observation), transitions, ())
+    value, _ = policy_gradient.values(networks, Policy(params, before.observation), transitions, ())
     target = normalization.undo(after.value, got.target)
     both = np.concatenate([np.ravel(value), np.ravel(target)])
     np.testing.assert_allclose(after.value.mean, both.mean(), rtol=1e-3, atol=1e-5)
@@ -171,19 +171,19 @@ def test_normalised_rewards_observations_and_values(rng, key):
 
 def test_only_the_critic_sees_what_is_privileged(key):
     space = spaces.Dict(privileged=spaces.Box(-9, 9, (3,)), x=spaces.Box(-9, 9, (2,)))
-    networks = actor_critic.make_networks(spec_of(space), CONFIG)
+    networks = policy_gradient.make_networks(spec_of(space), CONFIG)
     policy = Policy(networks.init(key), ())
     one, other = ({"privileged": jnp.full((1, 3), v), "x": jnp.ones((1, 2))} for v in (0.0, 1.0))
     (d1, v1), (d2, v2) = (networks.both(policy, o, (), None) for o in (one, other))
     np.testing.assert_array_equal(d1.logits, d2.logits)
     assert v1 != v2
     with pytest.raises(ValueError, match="shared_torso"):
-        actor_critic.make_networks(spec_of(space), replaced(shared_torso=True))
+        policy_gradient.make_networks(spec_of(space), replaced(shared_torso=True))
 
 
 def test_masks_go_through_the_networks(key):
     env = toys.forbidden(4)
-    networks = actor_critic.make_networks(env.spec, CONFIG)
+    networks = policy_gradient.make_networks(env.spec, CONFIG)
     policy = Policy(networks.init(key), ())
     observation = {"action_mask": jnp.array([[1, 0, 0, 1]], jnp.int8), "nothing": jnp.zeros((1, 1))}
     distribution, _ = networks.act(policy, observation, ())
