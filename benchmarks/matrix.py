@@ -65,6 +65,13 @@ class Published:
 
 DOUBLE_DUELING = ("--config.double_q", "true", "--config.dueling", "true")
 PRIORITIZED_3_STEP = ("--config.prioritized", "true", "--config.n_step", "3")
+MEMORY = (
+    "--hp.learning_rate", "linear(1e-3, 0.0, fraction=1.0)", "--hp.entropy_coefficient", "0.0",
+    "--config.num_envs", "8", "--config.normalize_observation", "true",
+)  # fmt: skip
+"""Of CartPole without velocities, with memory and without."""
+LSTM = ("--config.actor_rnn", "lstm", "--config.critic_rnn", "lstm", "--config.sequence_length", "32")
+GRU = ("--config.actor_rnn", "gru", "--config.critic_rnn", "gru", "--config.sequence_length", "32")
 MINATAR = ("Asterix-MinAtar", "Breakout-MinAtar", "Freeway-MinAtar", "SpaceInvaders-MinAtar")
 
 MATRIX = (
@@ -78,6 +85,16 @@ MATRIX = (
         Row(algorithm, "CartPole-v1", 50_000, 8, mean_at_least=475.0)
         for algorithm in ("c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn")
     ),
+    Row("ppo", "CartPole-v1", 100_000, 8, mean_at_least=475.0, options=("--preset", "zoo-cartpole")),
+    Row("trpo", "CartPole-v1", 100_000, 8, mean_at_least=475.0),
+    Row("npg", "CartPole-v1", 200_000, 8, mean_at_least=400.0),
+    Row("vpg", "CartPole-v1", 400_000, 8, mean_at_least=250.0),
+    Row("a2c", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
+    Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
+    Row("impala", "CartPole-v1", 1_000_000, 8, mean_at_least=475.0),
+    Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *LSTM)),
+    Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *GRU)),
+    Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, options=MEMORY),
     Row("pqn", "CartPole-v1", 500_000, 8, mean_at_least=490.0),
     Row("dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),
     Row("qr_dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),

@@ -1,49 +1,136 @@
-"""Running means and variances, so that what a network sees has mean 0 and variance 1."""
+"""Running statistics of observations, rewards and values, as pure functions of a pytree.
+
+A normaliser is part of an algorithm's state: it is vmapped over seeds, saved and restored like parameters, and does not
+change in evaluation, which has no update.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+PyTree = Any
+
+EPSILON = 1e-8
+"""Added to a variance before its root."""
 
 
-class RunningStatistics(NamedTuple):
-    """Mean and variance of all samples so far, of each of ``n`` features."""
+class Statistics(NamedTuple):
+    """Mean and variance of all that was seen so far; of a pytree, each leaf has its own."""
 
     count: Array
-    """Samples seen, as a float."""
-    mean: Array
-    """``[n]``."""
-    variance: Array
-    """``[n]``, of the population."""
+    """Items seen, a float32 scalar."""
+    mean: PyTree
+    variance: PyTree
+    """Population variance: the mean square of the distances to the mean."""
 
 
-def init(size: int) -> RunningStatistics:
-    """Statistics of no samples: mean 0 and variance 1, which leave ``size`` features as they are."""
-    return RunningStatistics(jnp.zeros(()), jnp.zeros((size,)), jnp.ones((size,)))
+def init(example: PyTree) -> Statistics:
+    """Statistics of nothing: mean 0 and variance 1, with which ``apply`` changes nothing.
 
-
-def update(statistics: RunningStatistics, x: Array, valid: Array | None = None) -> RunningStatistics:
-    """Take in a batch ``[..., n]``, or of it what a mask ``[...]`` lets through.
-
-    Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", equation 2.1.
+    Args:
+        example: one item, arrays or shapes ``[...]``; every element has statistics of its own.
     """
-    taken = jnp.ones(x.shape[:-1]) if valid is None else valid.astype(x.dtype)
-    axes = tuple(range(x.ndim - 1))
-    count = jnp.sum(taken)
-    average = lambda y: jnp.sum(y * taken[..., None], axes) / jnp.maximum(count, 1.0)
-    total = statistics.count + count
-    share = count / jnp.maximum(total, 1.0)
-    mean = average(x)
-    delta = mean - statistics.mean
-    variance = (1.0 - share) * statistics.variance + share * average((x - mean) ** 2)
-    return RunningStatistics(total, statistics.mean + share * delta, variance + share * (1.0 - share) * delta**2)
+    of = lambda value: jax.tree.map(lambda x: jnp.full(jnp.shape(x), value, jnp.float32), example)
+    return Statistics(jnp.zeros(()), of(0.0), of(1.0))
 
 
-def normalize(statistics: RunningStatistics, x: Array, *, clip: float = 10.0, epsilon: float = 1e-8) -> Array:
-    """``clip((x - mean) / sqrt(variance + epsilon), -clip, clip)`` of features ``[..., n]``."""
-    scaled = (x - statistics.mean) * jax.lax.rsqrt(statistics.variance + epsilon)
-    return jnp.clip(scaled, -clip, clip)
+def update(
+    statistics: Statistics, batch: PyTree, mask: Array | None = None, axis_name: str | None = None
+) -> Statistics:
+    """Merge the statistics of a batch into the running ones.
+
+    With ``w = n_b / (n + n_b)`` and ``d = mean_b - mean``: ``mean + w d`` and
+    ``(1 - w) variance + w (variance_b + (1 - w) d^2)``. That is exact, in any order of batches; the sum of squares
+    itself, which outgrows float32, is never kept.
+
+    Args:
+        statistics: of what was seen before.
+        batch: leaves ``[*batch, ...]``, with any number of leading axes, the same in all of them.
+        mask: ``[*batch]``, true where an item counts; None if all do.
+        axis_name: merge the batches of all devices along this axis, as if they were one.
+
+    Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances",
+    equation 2.1; Welford 1962 for single items.
+    """
+    leaves, means = jax.tree.leaves(batch), jax.tree.leaves(statistics.mean)
+    if not leaves:
+        return statistics
+    axes = tuple(range(leaves[0].ndim - means[0].ndim))
+    shape = tuple(leaves[0].shape[i] for i in axes)
+    if mask is None:
+        count = jnp.float32(math.prod(shape))
+        total = lambda x: jnp.sum(x, axis=axes)
+    else:
+        chex.assert_shape(mask, shape)
+        count = jnp.sum(mask, dtype=jnp.float32)
+        total = lambda x: jnp.sum(jnp.where(mask.reshape(shape + (1,) * (x.ndim - len(shape))), x, 0.0), axis=axes)
+    across = (lambda x: x) if axis_name is None else (lambda x: jax.lax.psum(x, axis_name))
+    count = across(count)
+    divisor = jnp.maximum(count, 1.0)
+    seen = statistics.count + count
+    weight = count / jnp.maximum(seen, 1.0)
+
+    def merge(x: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+        x = x.astype(jnp.float32)
+        batch_mean = across(total(x)) / divisor
+        batch_variance = across(total((x - batch_mean) ** 2)) / divisor
+        distance = batch_mean - mean
+        return mean + weight * distance, (1 - weight) * variance + weight * (
+            batch_variance + (1 - weight) * distance**2
+        )
+
+    merged = [merge(*item) for item in zip(leaves, means, jax.tree.leaves(statistics.variance), strict=True)]
+    rebuild = lambda i: jax.tree.unflatten(jax.tree.structure(statistics.mean), [m[i] for m in merged])
+    return Statistics(seen, rebuild(0), rebuild(1))
+
+
+def apply(statistics: Statistics, x: PyTree, clip: float | None = None) -> PyTree:
+    """``(x - mean) / sqrt(variance + 1e-8)``, within ``[-clip, clip]`` if a bound is given.
+
+    Args:
+        statistics: frozen here; only ``update`` changes them.
+        x: leaves ``[*batch, ...]``.
+        clip: in units of the deviation.
+    """
+
+    def one(x: Array, mean: Array, variance: Array) -> Array:
+        y = (x.astype(jnp.float32) - mean) * jax.lax.rsqrt(variance + EPSILON)
+        return y if clip is None else jnp.clip(y, -clip, clip)
+
+    return jax.tree.map(one, x, statistics.mean, statistics.variance)
+
+
+def undo(statistics: Statistics, x: PyTree) -> PyTree:
+    """``mean + x sqrt(variance + 1e-8)``: the inverse of ``apply`` without a bound."""
+    return jax.tree.map(lambda x, m, v: m + x * jnp.sqrt(v + EPSILON), x, statistics.mean, statistics.variance)
+
+
+def discounted_sums(sums: Array, reward: Array, ended: Array, discount: Array | float) -> tuple[Array, Array]:
+    """``R_t = gamma R_{t-1} + r_t`` forwards in time, started anew where an episode begins.
+
+    The deviation of these sums is what rewards are divided by: it is on the scale of the returns that are learned.
+
+    Args:
+        sums: ``[B]`` sums before the first step; zero where it begins an episode.
+        reward: ``[T, B]``.
+        ended: ``[T, B]`` booleans, terminated or truncated.
+        discount: gamma, the algorithm's own.
+
+    Returns:
+        The sums to go on from ``[B]``, and all of them ``[T, B]``.
+
+    Source: Engstrom et al. 2020 (arXiv 2005.12729), section 2, "reward scaling".
+    """
+
+    def step(total, x):
+        reward, ended = x
+        total = discount * total + reward
+        return jnp.where(ended, 0.0, total), total
+
+    return jax.lax.scan(step, sums, (reward, ended))

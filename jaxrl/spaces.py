@@ -26,7 +26,7 @@ def flat_size(space: spaces.Space) -> int:
         case spaces.MultiDiscrete():
             return int(np.sum(space.nvec))
         case spaces.Dict() | spaces.Tuple():
-            return sum(flat_size(s) for s in _children(space))
+            return sum(flat_size(s) for s in children(space).values())
     raise _unsupported(space)
 
 
@@ -50,8 +50,7 @@ def flatten(space: spaces.Space, x: PyTree) -> Array:
             columns = [jax.nn.one_hot(columns[..., i], int(n)) for i, n in enumerate(sizes)]
             return jnp.concatenate(columns, axis=-1)
         case spaces.Dict() | spaces.Tuple():
-            keys = list(space.spaces) if isinstance(space, spaces.Dict) else range(len(space.spaces))
-            return jnp.concatenate([flatten(space.spaces[k], x[k]) for k in keys], axis=-1)
+            return jnp.concatenate([flatten(s, x[k]) for k, s in children(space).items()], axis=-1)
     raise _unsupported(space)
 
 
@@ -105,8 +104,7 @@ def contains(space: spaces.Space, x: PyTree, tolerance: float = 1e-4) -> Any:
         case spaces.MultiBinary():
             return ((x == 0) | (x == 1)).all()
         case spaces.Dict() | spaces.Tuple():
-            keys = list(space.spaces) if isinstance(space, spaces.Dict) else range(len(space.spaces))
-            return functools.reduce(operator.and_, (contains(space.spaces[k], x[k], tolerance) for k in keys))
+            return functools.reduce(operator.and_, (contains(s, x[k], tolerance) for k, s in children(space).items()))
     raise _unsupported(space)
 
 
@@ -127,8 +125,9 @@ def zeros(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes(space, shape))
 
 
-def _children(space: spaces.Dict | spaces.Tuple) -> list[spaces.Space]:
-    return list(space.spaces.values()) if isinstance(space, spaces.Dict) else list(space.spaces)
+def children(space: spaces.Dict | spaces.Tuple) -> dict[Any, spaces.Space]:
+    """The spaces that a space is a product of, in its own order, by key or by place."""
+    return dict(space.spaces) if isinstance(space, spaces.Dict) else dict(enumerate(space.spaces))
 
 
 def _unsupported(space: spaces.Space) -> TypeError:

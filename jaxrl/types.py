@@ -94,6 +94,8 @@ class Spec:
     max_episode_steps: int | None = None
     frame_stack: int = 0
     """How many frames, the newest last, make up the last axis of an image observation; 0 if they are not a stack."""
+    reward_shape: tuple[int, ...] = ()
+    """``(K,)`` where each step has a vector of rewards; their sum is what is reported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +148,18 @@ class Act(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Workers(Generic[State]):
+    """An update in two halves, between which the state may have gone on."""
+
+    count: int
+    """Workers between which ``OnPolicy.num_envs`` environments are divided."""
+    gradient: Callable[[State, Rollout, Any], tuple[PyTree, dict[str, Array]]]
+    """``gradient(state, rollout, hp) -> gradients, metrics``: at the state that collected the rollout."""
+    apply: Callable[[State, PyTree, Any], State]
+    """``apply(state, gradients, hp) -> state``: to a state that may be newer."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Algorithm(Generic[State]):
     """An algorithm: a frozen record of pure functions, as an optax transformation is two.
 
@@ -176,3 +190,5 @@ class Algorithm(Generic[State]):
     observe: Callable[[State, Transition, Array | None], State] | None = None
     """``observe(state, transitions, valid) -> state``: what steps ``[B, ...]`` teach by themselves, such as statistics
     of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see ``Buffer.add``."""
+    workers: Workers[State] | None = None
+    """How workers that do not wait for each other learn, if the algorithm can be divided between such."""

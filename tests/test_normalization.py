@@ -1,57 +1,76 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrl import normalization
 
 
-def test_batches_give_the_statistics_of_all_samples(rng):
-    batches = [rng.normal(3.0, 2.0, size=(n, 3)).astype(np.float32) for n in (1, 7, 64, 3)]
-    statistics = normalization.init(3)
-    for batch in batches:
+def test_batches_merge_to_the_statistics_of_all(rng):
+    data = {"a": rng.normal(3, 2, (60, 4)).astype(np.float32), "b": rng.normal(-1, 0.1, 60).astype(np.float32)}
+    statistics = normalization.init({"a": jnp.zeros(4), "b": jnp.zeros(())})
+    for low, high in ((0, 1), (1, 20), (20, 20 + 5), (25, 60)):
+        batch = {k: x[low:high] for k, x in data.items()}
         statistics = jax.jit(normalization.update)(statistics, batch)
-    samples = np.concatenate(batches).astype(np.float64)
-    assert statistics.count == len(samples)
-    np.testing.assert_allclose(statistics.mean, samples.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(statistics.variance, samples.var(0), rtol=1e-5)
+    assert statistics.count == 60
+    for name, x in data.items():
+        np.testing.assert_allclose(statistics.mean[name], x.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(statistics.variance[name], x.var(0), rtol=1e-4)
 
 
-def test_leading_axes_are_all_samples(rng):
-    x = rng.normal(size=(4, 5, 2)).astype(np.float32)
-    flat, shaped = (normalization.update(normalization.init(2), y) for y in (x.reshape(20, 2), x))
-    for got, want in zip(shaped, flat, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+def test_a_far_mean_costs_no_precision(rng):
+    x = (1e4 + rng.normal(size=(100, 32, 1))).astype(np.float32)
+    statistics = jax.lax.scan(
+        lambda s, batch: (normalization.update(s, batch), None), normalization.init(jnp.zeros(1)), x
+    )[0]
+    np.testing.assert_allclose(statistics.variance, x.astype(np.float64).var(), rtol=0.01)
 
 
-def test_what_a_mask_keeps_out_does_not_count(rng):
-    x = rng.normal(size=(6, 2)).astype(np.float32)
-    valid = np.array([True, False, True, True, False, True])
-    start = normalization.update(normalization.init(2), x + 1.0)
-    masked = normalization.update(start, x, valid)
-    for got, want in zip(masked, normalization.update(start, x[valid]), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
-    for got, want in zip(normalization.update(start, x, np.zeros(6, bool)), start, strict=True):
-        np.testing.assert_array_equal(got, want)
+def test_masked_items_do_not_count(rng):
+    x, mask = rng.normal(size=(7, 5, 3)).astype(np.float32), rng.random((7, 5)) < 0.5
+    got = normalization.update(normalization.init(jnp.zeros(3)), x, mask)
+    assert got.count == mask.sum()
+    np.testing.assert_allclose(got.mean, x[mask].mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got.variance, x[mask].var(0), rtol=1e-4)
+    none = normalization.update(got, x, np.zeros_like(mask))
+    np.testing.assert_array_equal(none.mean, got.mean)
+    np.testing.assert_array_equal(none.variance, got.variance)
 
 
-def test_statistics_stay_precise_far_from_zero(rng):
-    x = (1000.0 + rng.normal(size=(500, 20, 1))).astype(np.float32)
-    statistics, _ = jax.lax.scan(lambda s, b: (normalization.update(s, b), None), normalization.init(1), x)
-    np.testing.assert_allclose(statistics.variance, x.astype(np.float64).var(), rtol=1e-2)
+def test_before_the_first_batch_nothing_changes(rng):
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_allclose(normalization.apply(normalization.init(jnp.zeros(3)), x), x, rtol=1e-6)
 
 
-def test_normalized_features_have_mean_zero_and_deviation_one(rng):
-    x = rng.normal([-5.0, 100.0], [0.1, 30.0], size=(1000, 2)).astype(np.float32)
-    y = normalization.normalize(normalization.update(normalization.init(2), x), x)
-    np.testing.assert_allclose(np.mean(y, 0), 0.0, atol=1e-3)
-    np.testing.assert_allclose(np.std(y, 0), 1.0, rtol=1e-3)
+def test_apply_and_undo(rng):
+    x = rng.normal(5, 3, (50, 2)).astype(np.float32)
+    statistics = normalization.update(normalization.init(jnp.zeros(2)), x)
+    y = normalization.apply(statistics, x)
+    np.testing.assert_allclose(y, (x - x.mean(0)) / x.std(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(normalization.undo(statistics, y), x, rtol=1e-4)
+    assert np.abs(normalization.apply(statistics, x, clip=0.5)).max() == 0.5
 
 
-def test_nothing_seen_leaves_features_as_they_are_but_for_the_bound():
-    x = jnp.array([[-20.0, 0.5]])
-    np.testing.assert_allclose(normalization.normalize(normalization.init(2), x), [[-10.0, 0.5]])
+@pytest.mark.parametrize("masked", [False, True])
+def test_shards_give_the_statistics_of_the_whole(rng, masked):
+    x, mask = rng.normal(2, 3, (4, 6, 2)).astype(np.float32), rng.random((4, 6)) < 0.7
+    start = normalization.init(jnp.zeros(2))
+    mask = mask if masked else None
+    shards = jax.vmap(
+        lambda x, m: normalization.update(start, x, m, "i"), in_axes=(0, 0 if masked else None), axis_name="i"
+    )(x, mask)
+    whole = normalization.update(start, x, mask)
+    jax.tree.map(lambda s, w: np.testing.assert_allclose(s, np.broadcast_to(w, s.shape), rtol=1e-5), shards, whole)
 
 
-def test_a_constant_feature_is_zero():
-    statistics = normalization.update(normalization.init(1), jnp.full((8, 1), 7.0))
-    np.testing.assert_array_equal(normalization.normalize(statistics, jnp.full((2, 1), 7.0)), 0.0)
+def test_discounted_sums_against_a_loop(rng):
+    reward, ended = rng.normal(size=(9, 3)).astype(np.float32), rng.random((9, 3)) < 0.3
+    start = rng.normal(size=3).astype(np.float32)
+    total, want = start.copy(), []
+    for r, e in zip(reward, ended, strict=True):
+        total = 0.9 * total + r
+        want.append(total)
+        total = np.where(e, 0, total)
+    last, got = normalization.discounted_sums(start, reward, ended, 0.9)
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    np.testing.assert_allclose(last, total, rtol=1e-5)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from types import ModuleType
 
 from jaxrl.algorithms import (
+    a2c,
+    a3c,
     c51,
     crossq,
     ddpg,
     dqn,
     droq,
+    impala,
     iqn,
     munchausen_dqn,
+    npg,
     ppo,
     pqn,
     qr_dqn,
@@ -21,6 +25,8 @@ from jaxrl.algorithms import (
     sac_discrete,
     td3,
     tqc,
+    trpo,
+    vpg,
 )
 from jaxrl.validation import did_you_mean
 
@@ -41,6 +47,12 @@ ALGORITHMS: dict[str, ModuleType] = {
     "redq": redq,
     "droq": droq,
     "crossq": crossq,
+    "a2c": a2c,
+    "a3c": a3c,
+    "vpg": vpg,
+    "npg": npg,
+    "trpo": trpo,
+    "impala": impala,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -59,6 +71,6 @@ def get(name: str) -> ModuleType:
 
 
 __all__ = [
-    "ALGORITHMS", "c51", "crossq", "ddpg", "dqn", "droq", "get", "iqn", "munchausen_dqn", "ppo", "pqn", "qr_dqn",
-    "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc",
+    "ALGORITHMS", "a2c", "a3c", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn", "munchausen_dqn", "npg",
+    "ppo", "pqn", "qr_dqn", "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc", "trpo", "vpg",
 ]  # fmt: skip

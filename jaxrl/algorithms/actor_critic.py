@@ -40,6 +40,10 @@ ACTOR_VALUES: dict[str, Callable[[Array], Array]] = {
 """What an actor climbs, of critics' values ``[N, B, ...]``."""
 
 
+OBSERVATION_CLIP = 10.0
+"""Bound of a normalised observation, in deviations."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Config(off_policy.Config):
     """What changes the program's shape, in every member of the family."""
@@ -82,7 +86,7 @@ class Config(off_policy.Config):
     """Updates of the critics for one of the actor (and of the temperature)."""
     loss: str = "mse"
     """``mse`` or ``huber``, of the temporal-difference error."""
-    normalize_observations: bool = False
+    normalize_observation: bool = False
     """Whether to give each feature mean 0 and deviation 1, by running statistics of all observations."""
     adam_b1: float = 0.9
     """Decay of Adam's mean of gradients."""
@@ -275,7 +279,7 @@ def make_actor_critic(
     """
     kind = torso_kind(spec.observation_space, config.torso)
     require(
-        not config.normalize_observations or kind == "mlp", "normalize_observations", config.normalize_observations,
+        not config.normalize_observation or kind == "mlp", "normalize_observation", config.normalize_observation,
         f"is for features, not for images (torso={kind!r}), whose bytes are divided by 255",
     )  # fmt: skip
     finite = isinstance(spec.action_space, spaces.Discrete)
@@ -303,7 +307,7 @@ def make_actor_critic(
 
     def inputs(statistics: Any, observation: PyTree) -> Array:
         x = torso_input(spec.observation_space, observation, kind)
-        return normalization.normalize(statistics, x) if config.normalize_observations else x
+        return normalization.apply(statistics, x, OBSERVATION_CLIP) if config.normalize_observation else x
 
     def init(key: Key, hp: Hyperparameters) -> State:
         observation = jax_spaces.zeros(spec.observation_space, (1,))
@@ -325,7 +329,7 @@ def make_actor_critic(
             temperature=temperature,
             # Copies, so that all can be donated.
             targets={part: jax.tree.map(jnp.copy, learners[part].variables) for part in followed},
-            observations=normalization.init(x.shape[-1]) if config.normalize_observations else (),
+            observations=normalization.init(x[0]) if config.normalize_observation else (),
             updates=jnp.zeros((), jnp.int32),
         )
 
@@ -481,7 +485,7 @@ def make_actor_critic(
         update=update,
         value=value,
         initial_carry=actor.initial_carry,
-        observe=observe if config.normalize_observations else None,
+        observe=observe if config.normalize_observation else None,
     )
 
 

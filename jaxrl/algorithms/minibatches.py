@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS
+from jaxrl.algorithms import rollouts
 from jaxrl.optimizers import apply_gradients
 from jaxrl.random import minibatch_indices
 from jaxrl.types import Array, Key, PyTree
-from jaxrl.validation import require, require_choice, require_positive
+from jaxrl.validation import require, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(rollouts.Config):
     """What changes the program's shape."""
 
-    num_envs: int = 4
-    """Environments stepped side by side."""
-    rollout_length: int = 128
-    """Steps of each environment between two updates."""
     num_epochs: int = 4
     """Passes over each rollout."""
     num_minibatches: int = 4
-    """Parts that each pass is split into; must divide ``num_envs * rollout_length``."""
-    torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    """Widths of the dense layers, after the convolutions of a torso that has some."""
-    activation: str = "tanh"
-    """Of the dense layers."""
+    """Parts that each pass is split into; must divide ``num_envs * rollout_length``, or the number of sequences."""
 
     def __post_init__(self) -> None:
-        require_positive(self, "num_envs", "rollout_length", "num_epochs", "num_minibatches")
-        require_choice(self, "torso", TORSOS)
-        require_choice(self, "activation", ACTIVATIONS)
+        super().__post_init__()
+        require_positive(self, "num_epochs", "num_minibatches")
         require(
             self.rollout_size % self.num_minibatches == 0,
             "num_minibatches",
@@ -49,9 +38,56 @@ class Config:
         )
 
     @property
-    def rollout_size(self) -> int:
-        """Transitions of a rollout."""
-        return self.num_envs * self.rollout_length
+    def passes(self) -> Passes:
+        """How often, and in how many parts."""
+        return Passes(self.num_epochs, self.num_minibatches)
+
+
+class Passes(NamedTuple):
+    """How a rollout is gone through."""
+
+    num_epochs: int
+    num_minibatches: int
+
+
+class Control(NamedTuple):
+    """What steers a descent by the metrics of its steps."""
+
+    state: PyTree
+    step: Callable[[PyTree, dict[str, Array], Array], tuple[PyTree, Array, Array]]
+    """``step(state, metrics, last_of_epoch) -> state, learning_rate, go``, with the metrics before the gradient step
+    that it decides about. Unless ``go``, neither the parameters nor the optimiser change."""
+
+
+class Descent(NamedTuple):
+    """Where a descent ended."""
+
+    params: PyTree
+    opt_state: optax.OptState
+    metrics: dict[str, Array]
+    """Means over all minibatches."""
+    control: PyTree
+    """The state of its ``Control``; ``()`` without one."""
+
+
+def items(rollout: PyTree) -> PyTree:
+    """Leaves ``[T, B, ...]`` as ``[T * B, ...]``, single steps."""
+    return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), rollout)
+
+
+def sequences(rollout: PyTree, length: int) -> PyTree:
+    """Leaves ``[T, B, ...]`` as ``[N, length, ...]``, consecutive steps; ``N = T / length * B``."""
+
+    def cut(x: Array) -> Array:
+        x = x.reshape(x.shape[0] // length, length, *x.shape[1:])
+        return items(jnp.moveaxis(x, 1, 2))
+
+    return jax.tree.map(cut, rollout)
+
+
+def time_major(minibatch: PyTree) -> PyTree:
+    """Sequences ``[n, length, ...]`` as ``[length, n, ...]``."""
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), minibatch)
 
 
 def descend(
@@ -59,41 +95,58 @@ def descend(
     optimizer: optax.GradientTransformation,
     params: PyTree,
     opt_state: optax.OptState,
-    rollout: PyTree,
+    data: PyTree,
     key: Key,
-    config: Config,
-    hp: Any,
-) -> tuple[PyTree, optax.OptState, dict[str, Array]]:
+    passes: Passes,
+    *,
+    learning_rate: Array | float,
+    max_grad_norm: Array | float | None,
+    control: Control | None = None,
+    axis_name: str | None = None,
+) -> Descent:
     """``num_epochs`` passes of gradient descent over a rollout, each in minibatches of an order of its own.
 
-    The optimiser sees the parameters as one vector: many small steps are made of fewer, larger operations.
+    The optimiser sees the parameters as one vector: many small steps are made of fewer, larger operations. A single
+    minibatch is the whole, in its own order.
 
     Args:
         loss: ``loss(params, minibatch) -> value, metrics``.
         optimizer: a direction without a learning rate.
         params: parameters.
         opt_state: ``optimizer.init`` of the parameters as one vector.
-        rollout: leaves ``[T, B, ...]``.
+        data: leaves ``[N, ...]``, of ``items`` or ``sequences``.
         key: consumed.
-        config: static configuration.
-        hp: with ``learning_rate`` and ``max_grad_norm``.
-
-    Returns:
-        The parameters, the optimiser's state, and the means of the metrics over all minibatches.
+        passes: how many.
+        learning_rate: step size, unless ``control`` gives another.
+        max_grad_norm: bound of the gradient's global norm; None for none.
+        control: decides about each step.
+        axis_name: average gradients and metrics over the devices along this axis.
     """
-    size = config.rollout_size
-    data = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), rollout)
+    size = jax.tree.leaves(data)[0].shape[0]
     vector, unravel = ravel_pytree(params)
+    whole = passes.num_minibatches == 1
 
-    def gradient_step(carry, indices):
-        vector, opt_state = carry
-        minibatch = jax.tree.map(lambda x: x[indices], data)
+    def gradient_step(carry, x):
+        vector, opt_state, steering = carry
+        indices, last = x
+        minibatch = data if whole else jax.tree.map(lambda x: x[indices], data)
         gradients, metrics = jax.grad(lambda vector: loss(unravel(vector), minibatch), has_aux=True)(vector)
-        vector, opt_state, grad_norm = apply_gradients(
-            optimizer, vector, opt_state, gradients, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm
+        if axis_name is not None:
+            gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)
+        rate = learning_rate
+        if control is not None:
+            steering, rate, go = control.step(steering, metrics, last)
+        new_vector, new_opt_state, grad_norm = apply_gradients(
+            optimizer, vector, opt_state, gradients, learning_rate=rate, max_grad_norm=max_grad_norm
         )
-        return (vector, opt_state), {**metrics, "grad_norm": grad_norm}
+        if control is not None:
+            keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(go, n, o), new, old)
+            new_vector, new_opt_state = keep(new_vector, vector), keep(new_opt_state, opt_state)
+        return (new_vector, new_opt_state, steering), {**metrics, "grad_norm": grad_norm}
 
-    indices = minibatch_indices(key, size, config.num_epochs, config.num_minibatches)
-    (vector, opt_state), metrics = jax.lax.scan(gradient_step, (vector, opt_state), indices)
-    return unravel(vector), opt_state, jax.tree.map(jnp.mean, metrics)
+    steps = passes.num_epochs * passes.num_minibatches
+    indices = None if whole else minibatch_indices(key, size, *passes)
+    last = None if control is None else jnp.arange(1, steps + 1) % passes.num_minibatches == 0
+    start = vector, opt_state, () if control is None else control.state
+    (vector, opt_state, steering), metrics = jax.lax.scan(gradient_step, start, (indices, last), length=steps)
+    return Descent(unravel(vector), opt_state, jax.tree.map(jnp.mean, metrics), steering)

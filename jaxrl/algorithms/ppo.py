@@ -1,45 +1,98 @@
-"""Proximal policy optimisation with a clipped objective.
+"""Proximal policy optimisation.
 
 Source: Schulman et al. 2017, "Proximal policy optimization algorithms" (arXiv 1707.06347). The defaults
-and details are those of Huang et al. 2022, "The 37 implementation details of PPO" (CleanRL's ``ppo.py``).
+and details are those of Huang et al. 2022, "The 37 implementation details of PPO" (CleanRL's ``ppo.py``);
+the switches are those of Spinning Up, RLlib and rl_games.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl import spaces as jax_spaces
-from jaxrl.algorithms import minibatches
-from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
-from jaxrl.losses.returns import generalized_advantage_estimation
-from jaxrl.losses.value import clipped_value_loss
-from jaxrl.networks.heads import ValueHead
-from jaxrl.networks.policies import policy_head
-from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
+from jaxrl.algorithms import minibatches, policy_gradient
+from jaxrl.algorithms.policy_gradient import Batch, Networks, Normalizers, Policy, Steps
+from jaxrl.losses.policy_gradient import (
+    adapt_to_kl,
+    approximate_kl,
+    bound_penalty,
+    clipped_surrogate,
+    masked_mean,
+    mean_penalty,
+    smooth_clipped_surrogate,
+)
+from jaxrl.losses.value import bounded_value_loss, clipped_value_loss
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
+from jaxrl.validation import require, require_choice, require_positive
+
+BOUND_LOSSES = {"bound": bound_penalty, "regularisation": mean_penalty}
+KL_STOPS = ("none", "k1", "k3")
+ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(minibatches.Config):
-    """What changes the program's shape; actor and critic have networks of the same sizes."""
+class Config(minibatches.Config, policy_gradient.Config):
+    """What changes the program's shape."""
 
-    shared_torso: bool = False
-    """Whether actor and critic share all layers but their last, as is usual for images."""
     normalize_advantage: bool = True
-    """Whether to give each minibatch's advantages mean 0 and deviation 1."""
+    """Whether to give advantages mean 0 and deviation 1."""
+    advantage_scope: str = "minibatch"
+    """What they have it within: each ``minibatch``, or the whole ``rollout``."""
     clip_value_loss: bool = True
     """Whether the value too stays within ``clip`` of its old prediction."""
-    adam_epsilon: float = 1e-5
-    """Added to Adam's denominator."""
+    bound_value_loss: bool = False
+    """Whether squared errors of the value count up to ``value_loss_bound`` only."""
+    smooth_clamp: bool = False
+    """Whether the ratio is clamped by a sigmoid, which leaves a little gradient."""
+    reward_to_go: bool = False
+    """Whether the value's targets are Monte Carlo returns instead of advantage plus value."""
+    kl_penalty: bool = False
+    """Whether ``KL(old || new)`` is a part of the loss; its coefficient adapts to ``target_kl``."""
+    kl_stop: str = "none"
+    """Whether gradient steps stop where an estimate of ``KL(old || new)`` is above 1.5 ``target_kl``: by ``k1``, the
+    mean of the log-ratio with its sign turned, or by ``k3``, the one that is reported as ``approximate_kl``."""
+    adaptive_learning_rate: str = "none"
+    """Whether the learning rate adapts to ``target_kl``: after each ``minibatch``, ``epoch`` or ``iteration``."""
+    bound_loss: str = "none"
+    """What keeps a Gaussian's mean within bounds: ``none``, ``bound`` or ``regularisation``."""
+    separate_optimizers: bool = False
+    """Whether the critic, with an optimiser of its own, learns after the actor."""
+    critic_epochs: int = 80
+    """Passes of such a critic over each rollout."""
+    critic_minibatches: int = 1
+    """Parts that each of them is split into."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "critic_epochs", "critic_minibatches")
+        require_choice(self, "advantage_scope", ("minibatch", "rollout"))
+        require_choice(self, "kl_stop", KL_STOPS)
+        require_choice(self, "adaptive_learning_rate", ADAPTIVE)
+        require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
+        kind = "sequences" if self.recurrent else "steps"
+        for field in ("num_minibatches", "critic_minibatches"):
+            require(
+                self.num_items % getattr(self, field) == 0, field, getattr(self, field),
+                f"must divide the number of {kind} of a rollout, {self.num_items}",
+            )  # fmt: skip
+        require(
+            not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
+            "must be false where the torso is shared",
+        )  # fmt: skip
+        require(
+            not (self.clip_value_loss and self.value_head == "two_hot"), "clip_value_loss", True,
+            "must be false with value_head='two_hot', which has no clipped form",
+        )  # fmt: skip
+        require(
+            not self.bound_value_loss or (self.value_head == "scalar" and not self.clip_value_loss),
+            "bound_value_loss", True, "needs clip_value_loss to be false, and a scalar value_head",
+        )  # fmt: skip
 
 
 @struct.dataclass
@@ -47,7 +100,7 @@ class Hyperparameters:
     """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
 
     learning_rate: Any = 2.5e-4
-    """Adam's step size."""
+    """Adam's step size; where it adapts, that of the first step."""
     discount: Any = 0.99
     """gamma"""
     gae_lambda: Any = 0.95
@@ -60,135 +113,114 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
+    target_kl: Any = 0.01
+    """How far a policy is to move in an update, in nats; for all switches that look at it."""
+    kl_coefficient: Any = 0.2
+    """Weight of the divergence at the start, with ``kl_penalty``."""
+    min_learning_rate: Any = 1e-6
+    """Least learning rate where it adapts."""
+    max_learning_rate: Any = 1e-2
+    """Greatest learning rate where it adapts."""
+    value_loss_bound: Any = 10.0
+    """With ``bound_value_loss``, in squared units of the reward."""
+    bound_coefficient: Any = 1e-4
+    """Weight of the ``bound_loss``."""
+    critic_learning_rate: Any = 1e-3
+    """Step size of a critic with an optimiser of its own."""
+    critic_max_grad_norm: Any = 0.5
+    """Bound of its gradient's norm."""
 
 
 class State(NamedTuple):
     params: PyTree
     opt_state: optax.OptState
     """Of the parameters as one vector: many small steps are made of fewer, larger operations."""
-
-
-class Minibatch(NamedTuple):
-    """What one gradient step sees, ``[N, ...]``."""
-
-    observation: PyTree
-    action: PyTree
-    log_prob: Array
-    advantage: Array
-    value: Array
-    target: Array
-    valid: Array | None
-
-
-class _Actor(nn.Module):
-    torso: Callable[[], Callable[[Array], Array]]
-    head: Callable[[], nn.Module]
-
-    @nn.compact
-    def __call__(self, x: Array) -> Any:
-        return self.head()(self.torso()(x))
-
-
-class _Critic(nn.Module):
-    torso: Callable[[], Callable[[Array], Array]]
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        return ValueHead(nn.initializers.orthogonal(1.0))(self.torso()(x))
-
-
-def _torso(config: Config, kind: str) -> nn.Module:
-    settings = config.hidden_sizes, config.activation, nn.initializers.orthogonal(2**0.5)
-    return MLP(*settings) if kind == "mlp" else Torso(kind, *settings)
+    critic_opt_state: optax.OptState
+    """``()`` unless the critic has an optimiser of its own."""
+    normalizers: Normalizers
+    learning_rate: PyTree
+    """Where it adapts; else ``()``."""
+    kl_coefficient: PyTree
+    """With a penalty; else ``()``."""
 
 
 def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     """Build PPO for an environment.
 
     Args:
-        spec: the environment's spaces. Actions: ``Discrete``, or a one-dimensional ``Box``, which are
-            sampled from a Gaussian and clipped to ``[-1, 1]`` by the training loops.
+        spec: the environment's spaces. Actions: those of ``policy_head``; of a ``Box`` they are sampled from a Gaussian
+            and clipped to ``[-1, 1]`` by the training loops, or from a Beta distribution within.
         config: static configuration.
 
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    kind = torso_kind(spec.observation_space, config.torso)
-    policy_head(spec.action_space)  # refuse an unsupported space now
-    torso = lambda: _torso(config, kind)
-    shared, own = (torso(), lambda: lambda x: x) if config.shared_torso else (None, torso)
-    actor, critic = _Actor(own, lambda: policy_head(spec.action_space)), _Critic(own)
-    optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
-
-    def features(params: PyTree, observation: PyTree) -> Array:
-        x = torso_input(spec.observation_space, observation, kind)
-        return x if shared is None else shared.apply(params["torso"], x)
+    networks = policy_gradient.make_networks(spec, config)
+    if config.bound_loss != "none":
+        policy_gradient.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
+    optimizer = policy_gradient.make_optimizer(config)
+    separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
 
     def init(key: Key, hp: Hyperparameters) -> State:
-        del hp
-        actor_key, critic_key = jax.random.split(key)
-        observation = jax_spaces.zeros(spec.observation_space, (1,))
-        params = {}
-        if shared is not None:
-            x = torso_input(spec.observation_space, observation, kind)
-            params["torso"] = shared.init(jax.random.fold_in(key, 2), x)
-        x = features(params, observation)
-        params |= {"actor": actor.init(actor_key, x), "critic": critic.init(critic_key, x)}
-        return State(params, optimizer.init(ravel_pytree(params)[0]))
+        params = networks.init(key)
+        own = _without_critic(params) if separate else params
+        return State(
+            params,
+            optimizer.init(ravel_pytree(own)[0]),
+            optimizer.init(ravel_pytree(params["critic"])[0]) if separate else (),
+            networks.init_normalizers(),
+            () if adaptive == "none" else jnp.asarray(hp.learning_rate, jnp.float32),
+            jnp.asarray(hp.kl_coefficient, jnp.float32) if config.kl_penalty else (),
+        )
 
-    def state_value(params: PyTree, observation: PyTree) -> Array:
-        return critic.apply(params["critic"], features(params, observation))
-
-    def act(policy, observation, carry, key, hp, explore=True):
-        del hp
-        distribution = actor.apply(policy["actor"], features(policy, observation))
-        if not explore:
-            return distribution.mode(), carry, {}
-        action = distribution.sample(seed=key)
-        return action, carry, {"log_prob": distribution.log_prob(action)}
-
-    def loss(params: PyTree, batch: Minibatch, hp: Hyperparameters) -> tuple[Array, dict[str, Array]]:
-        x = features(params, batch.observation)
-        distribution = actor.apply(params["actor"], x)
-        value = critic.apply(params["critic"], x)
-        mean = lambda values: masked_mean(values, batch.valid)
-
-        log_ratio = distribution.log_prob(batch.action) - batch.log_prob
-        ratio = jnp.exp(log_ratio)
-        advantage = normalize(batch.advantage, batch.valid) if config.normalize_advantage else batch.advantage
-        policy_loss = mean(clipped_surrogate(ratio, advantage, hp.clip))
-        if config.clip_value_loss:
-            value_loss = mean(clipped_value_loss(value, batch.value, batch.target, hp.clip))
+    def loss(params: PyTree, batch: Batch, statistics: PyTree, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
+        steps = policy_gradient.steps_of(networks, batch)
+        policy = Policy(params, statistics)
+        if separate:
+            distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
         else:
-            value_loss = mean(0.5 * (value - batch.target) ** 2)
-        entropy = mean(distribution.entropy())
-        total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
-        return total, {
-            "loss": total,
-            "policy_loss": policy_loss,
-            "value_loss": value_loss,
-            "entropy": entropy,
-            "approximate_kl": mean(approximate_kl(log_ratio)),
-            "clip_fraction": mean((jnp.abs(ratio - 1.0) > hp.clip).astype(jnp.float32)),
-        }
+            distribution, value = networks.both(policy, steps.observation, batch.carry, steps.begins)
+        actor_loss, metrics = policy_loss(config, distribution, steps, kl_coefficient, hp)
+        if separate:
+            return actor_loss, {"loss": actor_loss, **metrics}
+        critic_loss = value_loss(networks, config, value, steps, hp)
+        total = actor_loss + hp.value_coefficient * critic_loss
+        return total, {"loss": total, "value_loss": critic_loss, **metrics}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        transitions, valid = batch.transitions, batch.valid
-        values = state_value(state.params, transitions.observation)
-        next_values = state_value(state.params, transitions.next_observation)
-        advantage = generalized_advantage_estimation(
-            transitions.reward, values, next_values, transitions.terminated,
-            transitions.truncated, hp.discount, hp.gae_lambda,
-        )  # fmt: skip
-        data = Minibatch(
-            transitions.observation, transitions.action, batch.extras["log_prob"],
-            advantage, values, advantage + values, valid,
-        )  # fmt: skip
-        objective = lambda params, minibatch: loss(params, minibatch, hp)
-        params, opt_state, metrics = minibatches.descend(
-            objective, optimizer, state.params, state.opt_state, data, key, config, hp
+        estimates, normalizers = policy_gradient.estimate(
+            networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
-        return State(params, opt_state), Info(metrics)
+        if config.normalize_advantage and config.advantage_scope == "rollout":
+            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
+            estimates = estimates._replace(advantage=advantage)
+        statistics, old = state.normalizers.observation, None
+        if config.kl_penalty or adaptive != "none":
+            old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
+        data = policy_gradient.batch_of(networks, batch, estimates, old)
+        objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
+        params, opt_state, metrics, steering = minibatches.descend(
+            objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
+            key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            control=control(config, state, hp), axis_name=config.axis_name,
+        )  # fmt: skip
+        critic_opt_state = state.critic_opt_state
+        if separate:
+            fit = policy_gradient.fit_value(
+                networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
+                jax.random.fold_in(key, 1), minibatches.Passes(config.critic_epochs, config.critic_minibatches),
+                learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
+            )  # fmt: skip
+            params, critic_opt_state = {**params, "critic": fit.params}, fit.opt_state
+            metrics |= {"value_loss": fit.metrics["value_loss"]}
+        rate, coefficient = state.learning_rate, state.kl_coefficient
+        if adaptive != "none":
+            rate = steering.learning_rate if adaptive != "iteration" else _adapted(rate, metrics["kl"], hp)
+            metrics |= {"learning_rate": rate}
+        if config.kl_penalty:
+            coefficient = adapt_to_kl(coefficient, metrics["old_kl"], hp.target_kl, above=1.5, below=0.5)
+            metrics |= {"kl_coefficient": coefficient}
+        return State(params, opt_state, critic_opt_state, normalizers, rate, coefficient), Info(metrics)
 
     return Algorithm(
         name="ppo",
@@ -197,8 +229,92 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         hyperparameters=Hyperparameters(),
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
-        policy=lambda state: {name: params for name, params in state.params.items() if name != "critic"},
-        act=act,
+        policy=lambda state: Policy(networks.acting(state.params), state.normalizers.observation),
+        act=policy_gradient.make_act(networks),
         update=update,
-        value=lambda state, observation: state_value(state.params, observation),
+        value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
+        initial_carry=networks.initial_carry,
     )
+
+
+def _without_critic(params: PyTree) -> PyTree:
+    return {name: p for name, p in params.items() if name != "critic"}
+
+
+def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
+    """All of the loss that is the actor's, and its metrics."""
+    mean = lambda values: masked_mean(values, steps.valid)
+    log_ratio = distribution.log_prob(steps.action) - steps.log_prob
+    ratio, advantage = jnp.exp(log_ratio), steps.advantage
+    if config.normalize_advantage and config.advantage_scope == "minibatch":
+        advantage = policy_gradient.normalized_advantage(config, advantage, steps.valid)
+    surrogate = smooth_clipped_surrogate if config.smooth_clamp else clipped_surrogate
+    clipped = mean(surrogate(ratio, advantage, hp.clip))
+    entropy = mean(distribution.entropy())
+    total = clipped - hp.entropy_coefficient * entropy
+    metrics = {
+        "policy_loss": clipped,
+        "entropy": entropy,
+        "approximate_kl": mean(approximate_kl(log_ratio)),
+        "clip_fraction": mean((jnp.abs(ratio - 1.0) > hp.clip).astype(jnp.float32)),
+    }
+    if config.kl_stop == "k1":
+        metrics["mean_log_ratio"] = mean(log_ratio)
+    if config.kl_penalty:
+        metrics["old_kl"] = mean(steps.old.kl_divergence(distribution))
+        total += kl_coefficient * metrics["old_kl"]
+    if config.adaptive_learning_rate != "none":
+        metrics["kl"] = mean(distribution.kl_divergence(steps.old))
+    if config.bound_loss != "none":
+        metrics["bound_loss"] = mean(BOUND_LOSSES[config.bound_loss](distribution.mean))
+        total += hp.bound_coefficient * metrics["bound_loss"]
+    return total, metrics
+
+
+def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, hp: Hyperparameters) -> Array:
+    """The critic's loss, by the switches of a configuration."""
+    if config.clip_value_loss:
+        error = clipped_value_loss(value, steps.value, steps.target, hp.clip)
+    elif config.bound_value_loss:
+        error = bounded_value_loss(value, steps.target, hp.value_loss_bound)
+    else:
+        return policy_gradient.value_loss(networks, value, steps)
+    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
+
+
+class Steering(NamedTuple):
+    """What is known while a descent goes on."""
+
+    learning_rate: Array
+    stopped: Array
+    total_kl: Array
+    """Over the minibatches of the epoch so far."""
+
+
+def control(config: Config, state: State, hp: Hyperparameters) -> minibatches.Control | None:
+    """What steers the gradient steps: KL early stop and the adaptive learning rate; None if there is neither."""
+    adaptive = config.adaptive_learning_rate
+    if config.kl_stop == "none" and adaptive == "none":
+        return None
+
+    def step(steering: Steering, metrics: dict[str, Array], last: Array) -> tuple[Steering, Array, Array]:
+        rate, stopped, total_kl = steering
+        if config.kl_stop != "none":
+            estimate = -metrics["mean_log_ratio"] if config.kl_stop == "k1" else metrics["approximate_kl"]
+            stopped |= estimate > 1.5 * hp.target_kl
+        new_rate = rate
+        if adaptive == "minibatch":
+            new_rate = _adapted(rate, metrics["kl"], hp)
+        if adaptive == "epoch":
+            total_kl += metrics["kl"]
+            new_rate = jnp.where(last, _adapted(rate, total_kl / config.num_minibatches, hp), rate)
+            total_kl = jnp.where(last, 0.0, total_kl)
+        return Steering(new_rate, stopped, total_kl), rate, ~stopped
+
+    rate = jnp.asarray(hp.learning_rate if adaptive == "none" else state.learning_rate, jnp.float32)
+    return minibatches.Control(Steering(rate, jnp.array(False), jnp.zeros(())), step)
+
+
+def _adapted(rate: Array, kl: Array, hp: Hyperparameters) -> Array:
+    adapted = adapt_to_kl(rate, kl, hp.target_kl, above=1 / 1.5, below=1.5)
+    return jnp.clip(adapted, hp.min_learning_rate, hp.max_learning_rate)

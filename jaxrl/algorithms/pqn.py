@@ -113,10 +113,11 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             value = masked_mean(0.5 * (chosen - target) ** 2, valid)
             return value, {"loss": value, "q_value": masked_mean(chosen, valid)}
 
-        data = (t.observation, t.action, target, batch.valid)
-        params, opt_state, metrics = minibatches.descend(
-            loss, optimizer, state.params, state.opt_state, data, key, config, hp
-        )
+        data = minibatches.items((t.observation, t.action, target, batch.valid))
+        params, opt_state, metrics, _ = minibatches.descend(
+            loss, optimizer, state.params, state.opt_state, data, key, config.passes,
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+        )  # fmt: skip
         return State(params, opt_state), Info(metrics)
 
     return Algorithm(

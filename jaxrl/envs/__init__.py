@@ -1,6 +1,6 @@
 """Environments: one small protocol, ``make``, wrappers, and an adapter for each suite."""
 
-from jaxrl.envs import probes
+from jaxrl.envs import probes, toys
 from jaxrl.envs.brax_adapter import from_brax
 from jaxrl.envs.check import Report, check
 from jaxrl.envs.environment import Environment, transition_step
@@ -15,6 +15,7 @@ from jaxrl.envs.wrappers import (
     flatten_observation,
     for_training,
     rescale_action,
+    select_observation,
     time_limit,
     transform_reward,
     unit_actions,
@@ -23,6 +24,6 @@ from jaxrl.envs.wrappers import (
 __all__ = [
     "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
     "flatten_observation", "for_training", "from_brax", "from_gymnasium", "from_gymnax", "from_vector", "make", "names",
-    "probes", "register", "render", "rescale_action", "time_limit", "transform_reward", "transition_step",
-    "unit_actions",
+    "probes", "register", "render", "rescale_action", "select_observation", "time_limit", "toys", "transform_reward",
+    "transition_step", "unit_actions",
 ]  # fmt: skip

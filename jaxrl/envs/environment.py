@@ -27,6 +27,7 @@ class Environment:
             ``auto_reset``, which the training loops apply.
         max_episode_steps: the time limit that ``step`` imposes by truncation, for information.
         render: ``render(state) -> [H, W, 3]`` uint8 on the host, or None.
+        reward_shape: see ``Spec.reward_shape``.
     """
 
     name: str
@@ -36,11 +37,14 @@ class Environment:
     step: Callable[[EnvState, PyTree, Key], tuple[EnvState, TimeStep]]
     max_episode_steps: int | None = None
     render: Callable[[EnvState], Any] | None = None
+    reward_shape: tuple[int, ...] = ()
 
     @property
     def spec(self) -> Spec:
         """What an algorithm needs to know to be built."""
-        return Spec(self.name, self.observation_space, self.action_space, self.max_episode_steps)
+        return Spec(
+            self.name, self.observation_space, self.action_space, self.max_episode_steps, reward_shape=self.reward_shape
+        )
 
 
 def transition_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from gymnasium import spaces
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment
 from jaxrl.types import Array
+from jaxrl.validation import require
 
 
 class WithSteps(NamedTuple):
@@ -79,7 +80,8 @@ def episode_statistics(env: Environment) -> Environment:
 
     def step(state, action, key):
         inner, timestep = env.step(state.state, action, key)
-        total = state.episode_return + timestep.reward
+        reward = jnp.sum(timestep.reward) if env.reward_shape else timestep.reward
+        total = state.episode_return + reward
         length = state.episode_length + 1
         info = {**timestep.info, "episode_return": total, "episode_length": length}
         return EpisodeStatistics(inner, total, length), timestep._replace(info=info)
@@ -106,12 +108,36 @@ def flatten_observation(env: Environment) -> Environment:
     return dataclasses.replace(env, reset=reset, step=step, observation_space=flat)
 
 
+def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
+    """Show only some numbers of a vector.
+
+    Args:
+        env: with a one-dimensional ``Box`` of observations.
+        indices: of the numbers, in their new order.
+    """
+    space, chosen = env.observation_space, np.asarray(indices)
+    require(isinstance(space, spaces.Box) and len(space.shape) == 1, "observation_space", space, "must be a vector")
+
+    def reset(key):
+        state, observation = env.reset(key)
+        return state, observation[chosen]
+
+    def step(state, action, key):
+        state, timestep = env.step(state, action, key)
+        return state, timestep._replace(
+            observation=timestep.observation[chosen], next_observation=timestep.next_observation[chosen]
+        )
+
+    part = spaces.Box(space.low[chosen], space.high[chosen], dtype=space.dtype)
+    return dataclasses.replace(env, reset=reset, step=step, observation_space=part)
+
+
 def rescale_action(env: Environment) -> Environment:
     """Take actions in ``[-1, 1]`` and map them to the bounds of a ``Box``, asymmetric or not.
 
     ``a -> clip((low + high) / 2 + a (high - low) / 2, low, high)`` where both bounds are finite; dimensions without
-    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; other spaces are
-    left as they are.
+    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; the parts of a ``Dict`` or
+    ``Tuple`` are treated alike; other spaces are left as they are.
     """
     unit, to_bounds = unit_actions(env.action_space)
     step = lambda state, action, key: env.step(state, to_bounds(action), key)
@@ -120,6 +146,12 @@ def rescale_action(env: Environment) -> Environment:
 
 def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any]]:
     """The space of rescaled actions, and the map from it to ``space`` (for NumPy and JAX arrays alike)."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = {name: unit_actions(s) for name, s in jax_spaces.children(space).items()}
+        units, maps = ({name: part[i] for name, part in parts.items()} for i in (0, 1))
+        if isinstance(space, spaces.Dict):
+            return spaces.Dict(units), lambda action: {name: maps[name](action[name]) for name in maps}
+        return spaces.Tuple(units.values()), lambda action: tuple(maps[i](a) for i, a in enumerate(action))
     if isinstance(space, spaces.Discrete) and space.start != 0:
         start = int(space.start)
         return spaces.Discrete(space.n), lambda action: action + start

@@ -75,6 +75,19 @@ BOUNDS: dict[str, Bounds] = {
     "noise_theta": UNIT,
     "smoothing_scale": NON_NEGATIVE,
     "smoothing_clip": NON_NEGATIVE,
+    "target_kl": POSITIVE,
+    "kl_coefficient": NON_NEGATIVE,
+    "min_learning_rate": NON_NEGATIVE,
+    "max_learning_rate": POSITIVE,
+    "value_loss_bound": POSITIVE,
+    "bound_coefficient": NON_NEGATIVE,
+    "max_kl": POSITIVE,
+    "damping": NON_NEGATIVE,
+    "backtrack_factor": Bounds(0.0, 1.0, open_low=True, open_high=True),
+    "trace_lambda": UNIT,
+    "clip_rho": POSITIVE,
+    "clip_c": POSITIVE,
+    "clip_policy_rho": POSITIVE,
 }
 """Ranges by the name of a hyper-parameter, whatever the algorithm; the others must only be finite."""
 

@@ -161,3 +161,57 @@ def clipped_value_loss(value: Array, old_value: Array, target: Array, clip: Arra
     chex.assert_equal_shape([value, old_value, target])
     clipped = old_value + jnp.clip(value - old_value, -clip, clip)
     return 0.5 * jnp.maximum((value - target) ** 2, (clipped - target) ** 2)
+
+
+def bounded_value_loss(value: Array, target: Array, bound: Array | float) -> Array:
+    """``min((V - R)^2, bound) / 2``: beyond the bound there is no gradient.
+
+    Source: RLlib's PPO, ``vf_clip_param`` (without the half).
+    """
+    chex.assert_equal_shape([value, target])
+    return 0.5 * jnp.minimum((value - target) ** 2, bound)
+
+
+def symlog(x: Array) -> Array:
+    """``sign(x) log(1 + |x|)``: close to ``x`` near 0, a logarithm far from it.
+
+    Source: Hafner et al. 2023 (arXiv 2301.04104), equation 9.
+    """
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
+
+def symexp(x: Array) -> Array:
+    """``sign(x) (exp(|x|) - 1)``, the inverse of ``symlog``."""
+    return jnp.sign(x) * jnp.expm1(jnp.abs(x))
+
+
+def two_hot(x: Array, support: Array) -> Array:
+    """Weights on the two atoms beside ``x``, whose mean is ``x``: ``[...]`` to ``[..., K]``; ends take what lies
+    beyond.
+
+    Args:
+        x: any shape.
+        support: ``[K]`` atoms, increasing.
+
+    Source: Hafner et al. 2023 (arXiv 2301.04104), equation 10; Schrittwieser et al. 2020 (arXiv 1911.08265), appendix
+        F.
+    """
+    chex.assert_rank(support, 1)
+    below = jnp.clip((x[..., None] - support[:-1]) / jnp.diff(support), 0.0, 1.0)
+    ones = jnp.ones((*x.shape, 1))
+    return jnp.concatenate([ones, below], axis=-1) - jnp.concatenate([below, 0 * ones], axis=-1)
+
+
+def two_hot_value(logits: Array, support: Array) -> Array:
+    """The value of a distribution ``[..., K]`` over the ``symlog`` of returns: ``symexp(sum_i p_i z_i)``, ``[...]``."""
+    return symexp(jnp.sum(jax.nn.softmax(logits, axis=-1) * support, axis=-1))
+
+
+def two_hot_loss(logits: Array, target: Array, support: Array) -> Array:
+    """``-sum_i m_i log softmax(logits)_i`` with ``m = two_hot(symlog(target))``: ``[..., K]`` and ``[...]`` to
+    ``[...]``.
+
+    Source: Hafner et al. 2023 (arXiv 2301.04104), equation 11.
+    """
+    chex.assert_equal_shape_prefix([logits, target], target.ndim)
+    return -jnp.sum(two_hot(symlog(target), support) * jax.nn.log_softmax(logits, axis=-1), axis=-1)

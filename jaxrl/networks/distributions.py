@@ -8,6 +8,7 @@ works in their place wherever a policy head returns a distribution.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -120,6 +121,118 @@ class SquashedGaussian(NamedTuple):
 def _log_tanh_slope(u: Array) -> Array:
     """``[...]`` sum of ``log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u))`` over the last axis, at any ``u``."""
     return jnp.sum(2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u)), axis=-1)
+
+
+class MultiCategorical(NamedTuple):
+    """Independent categorical distributions: ``logits`` ``[..., k, n]``, with -inf where one has fewer than ``n``
+    choices."""
+
+    logits: Array
+
+    def sample(self, *, seed: Array) -> Array:
+        """``[..., k]`` integers."""
+        return Categorical(self.logits).sample(seed=seed)
+
+    def mode(self) -> Array:
+        """``[..., k]`` the most probable actions."""
+        return Categorical(self.logits).mode()
+
+    def log_prob(self, action: Array) -> Array:
+        """``[...]`` joint log-probability of integers ``[..., k]``."""
+        chex.assert_equal(action.shape[-1], self.logits.shape[-2])
+        return jnp.sum(Categorical(self.logits).log_prob(action), axis=-1)
+
+    def entropy(self) -> Array:
+        """``[...]`` joint entropy in nats."""
+        return jnp.sum(Categorical(self.logits).entropy(), axis=-1)
+
+    def kl_divergence(self, other: MultiCategorical) -> Array:
+        """``[...]`` ``KL(self || other)`` in nats."""
+        return jnp.sum(Categorical(self.logits).kl_divergence(Categorical(other.logits)), axis=-1)
+
+
+class Beta(NamedTuple):
+    """Independent Beta distributions, stretched to ``[-1, 1]``: ``alpha`` and ``beta`` ``[..., n]``, above 1.
+
+    Unlike a clipped Gaussian's, its density is all within the bounds.
+
+    Source: Chou, Maturana & Scherer 2017, "Improving stochastic policy gradients in continuous control with deep
+    reinforcement learning using the Beta distribution", section 4.
+    """
+
+    alpha: Array
+    beta: Array
+
+    def sample(self, *, seed: Array) -> Array:
+        """``[..., n]`` within ``(-1, 1)``."""
+        return 2 * _inside(jax.random.beta(seed, self.alpha, self.beta)) - 1
+
+    def mode(self) -> Array:
+        """``[..., n]`` the densest action."""
+        return 2 * (self.alpha - 1) / (self.alpha + self.beta - 2) - 1
+
+    def log_prob(self, action: Array) -> Array:
+        """``[...]`` joint log-density of ``[..., n]``."""
+        chex.assert_equal_shape_suffix([action, self.alpha], 1)
+        x = _inside((action + 1) / 2)
+        each = (self.alpha - 1) * jnp.log(x) + (self.beta - 1) * jnp.log1p(-x) - self._log_normalizer()
+        return jnp.sum(each - math.log(2), axis=-1)
+
+    def entropy(self) -> Array:
+        """``[...]`` joint differential entropy in nats."""
+        a, b, digamma = self.alpha, self.beta, jax.scipy.special.digamma
+        each = self._log_normalizer() - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b)
+        return jnp.sum(each + math.log(2), axis=-1)
+
+    def kl_divergence(self, other: Beta) -> Array:
+        """``[...]`` ``KL(self || other)`` in nats."""
+        a, b, digamma = self.alpha, self.beta, jax.scipy.special.digamma
+        da, db = a - other.alpha, b - other.beta
+        each = da * digamma(a) + db * digamma(b) - (da + db) * digamma(a + b)
+        return jnp.sum(each + other._log_normalizer() - self._log_normalizer(), axis=-1)
+
+    def _log_normalizer(self) -> Array:
+        log_gamma = jax.scipy.special.gammaln
+        return log_gamma(self.alpha) + log_gamma(self.beta) - log_gamma(self.alpha + self.beta)
+
+
+def _inside(x: Array) -> Array:
+    """Off the ends of ``[0, 1]``, where a density has no logarithm."""
+    return jnp.clip(x, 1e-6, 1 - 1e-6)
+
+
+class Product(NamedTuple):
+    """Independent distributions of the parts of an action: a dictionary or a tuple of them, and so is the action."""
+
+    parts: dict[str, Any] | tuple[Any, ...]
+
+    def sample(self, *, seed: Array) -> Any:
+        """An action in the structure of the parts."""
+        seeds = iter(jax.random.split(seed, len(self.parts)))
+        return self._each(lambda part: part.sample(seed=next(seeds)))
+
+    def mode(self) -> Any:
+        """Each part's most probable action."""
+        return self._each(lambda part: part.mode())
+
+    def log_prob(self, action: Any) -> Array:
+        """``[...]`` joint log-density."""
+        return sum(part.log_prob(action[name]) for name, part in self._items())
+
+    def entropy(self) -> Array:
+        """``[...]`` joint entropy in nats."""
+        return sum(part.entropy() for _, part in self._items())
+
+    def kl_divergence(self, other: Product) -> Array:
+        """``[...]`` ``KL(self || other)`` in nats."""
+        return sum(part.kl_divergence(other.parts[name]) for name, part in self._items())
+
+    def _items(self) -> list[tuple[Any, Any]]:
+        return list(self.parts.items() if isinstance(self.parts, dict) else enumerate(self.parts))
+
+    def _each(self, function: Callable[[Any], Any]) -> Any:
+        made = {name: function(part) for name, part in self._items()}
+        return made if isinstance(self.parts, dict) else tuple(made.values())
 
 
 Distribution = Any

@@ -25,6 +25,18 @@ class ValueHead(nn.Module):
         return nn.Dense(1, kernel_init=self.kernel_init)(x)[..., 0]
 
 
+class ValuesHead(nn.Module):
+    """Several numbers for a state: features ``[..., n]`` to ``[..., outputs]``, such as a value for each reward of a
+    vector."""
+
+    outputs: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return nn.Dense(self.outputs, kernel_init=self.kernel_init)(x)
+
+
 class QHead(nn.Module):
     """Action values ``[B, num_actions]``, or ``outputs`` numbers for each action ``[B, num_actions, outputs]``.
 

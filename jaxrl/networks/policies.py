@@ -1,16 +1,41 @@
-"""Policy heads: from features to a distribution over the actions of a space."""
+"""Policy heads: from features to a distribution over the actions of a space.
+
+Every head is called with features ``[..., n]`` and, where actions may be forbidden, with a mask ``[..., num_choices]``
+of booleans (see ``jaxrl.observations``). A forbidden action has probability zero, in the entropy and the divergence
+too.
+"""
 
 from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
-from jaxrl.networks.distributions import Categorical, DiagonalGaussian, SquashedGaussian
+from jaxrl import observations
+from jaxrl import spaces as jax_spaces
+from jaxrl.networks.distributions import (
+    Beta,
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+    Product,
+    SquashedGaussian,
+)
 from jaxrl.networks.torsos import Initializer
+from jaxrl.validation import require
 
 Array = jax.Array
+
+CONTINUOUS = ("gaussian", "beta")
+"""Distributions of a ``Box``."""
+STD_PARAMETRIZATIONS = ("exp", "softplus", "linear")
+"""How a standard deviation is made of a number without bounds (``std_from``)."""
 
 
 class CategoricalHead(nn.Module):
@@ -20,25 +45,62 @@ class CategoricalHead(nn.Module):
     kernel_init: Initializer = nn.initializers.orthogonal(0.01)
 
     @nn.compact
-    def __call__(self, x: Array) -> Categorical:
-        return Categorical(nn.Dense(self.num_actions, kernel_init=self.kernel_init)(x))
+    def __call__(self, x: Array, mask: Array | None = None) -> Categorical:
+        return Categorical(_masked(nn.Dense(self.num_actions, kernel_init=self.kernel_init)(x), mask))
+
+
+class MultiCategoricalHead(nn.Module):
+    """Independent categorical distributions of ``sizes`` choices, from features ``[..., n]``."""
+
+    sizes: Sequence[int]
+    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array | None = None) -> MultiCategorical:
+        logits = _masked(nn.Dense(sum(self.sizes), kernel_init=self.kernel_init)(x), mask)
+        largest, start, rows = max(self.sizes), 0, []
+        for size in self.sizes:
+            row = logits[..., start : start + size]
+            missing = jnp.full((*row.shape[:-1], largest - size), -jnp.inf)
+            rows.append(jnp.concatenate([row, missing], axis=-1))
+            start += size
+        return MultiCategorical(jnp.stack(rows, axis=-2))
 
 
 class GaussianHead(nn.Module):
-    """A diagonal Gaussian over ``[size]`` actions whose log standard deviation is a free parameter.
+    """A diagonal Gaussian over ``[size]`` actions.
 
-    Source: Schulman et al. 2015 (TRPO), appendix D; the common choice of PPO implementations.
+    Attributes:
+        size: dimensions.
+        initial_log_std: logarithm of the deviation at the start.
+        kernel_init: of the layers.
+        state_dependent: whether the deviation is an output of the network; else it is a free parameter.
+        parametrization: one of ``STD_PARAMETRIZATIONS``.
+        min_std: the floor of ``softplus`` and ``linear``.
+
+    Source: Schulman et al. 2015 (TRPO), appendix D, for the free parameter; the common choice of PPO implementations.
     """
 
     size: int
     initial_log_std: float = 0.0
     kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+    state_dependent: bool = False
+    parametrization: str = "exp"
+    min_std: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Array) -> DiagonalGaussian:
+    def __call__(self, x: Array, mask: Array | None = None) -> DiagonalGaussian:
+        del mask
         mean = nn.Dense(self.size, kernel_init=self.kernel_init)(x)
-        log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.size,))
-        return DiagonalGaussian(mean, jnp.broadcast_to(log_std, mean.shape))
+        start = raw_std(math.exp(self.initial_log_std), self.parametrization, self.min_std)
+        start = nn.initializers.constant(self.initial_log_std if self.parametrization == "exp" else start)
+        if self.state_dependent:
+            raw = nn.Dense(self.size, kernel_init=self.kernel_init, bias_init=start)(x)
+        else:
+            raw = jnp.broadcast_to(self.param("log_std", start, (self.size,)), mean.shape)
+        if self.parametrization == "exp":
+            return DiagonalGaussian(mean, raw)
+        return DiagonalGaussian(mean, jnp.log(std_from(raw, self.parametrization, self.min_std)))
 
 
 LOG_STD_BOUNDS = ("clip", "tanh")
@@ -81,15 +143,108 @@ class DeterministicHead(nn.Module):
         return jnp.tanh(nn.Dense(self.size, kernel_init=self.kernel_init)(x))
 
 
-def policy_head(space: spaces.Space) -> nn.Module:
-    """The stochastic policy head for an action space: categorical or diagonal Gaussian.
+class BetaHead(nn.Module):
+    """A Beta distribution over ``[size]`` actions in ``[-1, 1]``, with ``alpha = 1 + softplus(.)``, and so ``beta``.
+
+    Source: Chou, Maturana & Scherer 2017, section 4.
+    """
+
+    size: int
+    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array | None = None) -> Beta:
+        del mask
+        raw = nn.Dense(2 * self.size, kernel_init=self.kernel_init)(x)
+        return Beta(*jnp.split(1 + jax.nn.softplus(raw), 2, axis=-1))
+
+
+class ProductHead(nn.Module):
+    """Independent distributions of the parts of a ``Dict`` or ``Tuple`` action, all from the same features.
+
+    Attributes:
+        parts: for each part its key, what makes its head, and how many entries of the mask are its own.
+        named: whether the action is a dictionary; else it is a tuple.
+    """
+
+    parts: Sequence[tuple[Any, Callable[[], nn.Module], int]]
+    named: bool
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array | None = None) -> Product:
+        made, start = {}, 0
+        for name, head, choices in self.parts:
+            own = None if mask is None or choices == 0 else mask[..., start : start + choices]
+            made[name] = head()(x, own)
+            start += choices
+        return Product(made if self.named else tuple(made.values()))
+
+
+def policy_head(space: spaces.Space, continuous: str = "gaussian", **gaussian: Any) -> nn.Module:
+    """The stochastic policy head for an action space.
+
+    Args:
+        space: ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` with one axis, a one-dimensional ``Box``, or a
+            ``Dict`` or ``Tuple`` of such spaces.
+        continuous: the distribution of a ``Box``: ``gaussian`` or ``beta``.
+        **gaussian: attributes of ``GaussianHead``.
 
     Raises:
-        ValueError: if the space is neither ``Discrete`` nor a one-dimensional ``Box``.
+        ValueError: for another space, or a ``Box`` without bounds and ``beta``.
     """
     match space:
         case spaces.Discrete():
             return CategoricalHead(int(space.n))
+        case spaces.MultiDiscrete(shape=(_,)):
+            return MultiCategoricalHead(tuple(int(n) for n in space.nvec))
+        case spaces.MultiBinary(shape=(size,)):
+            return MultiCategoricalHead((2,) * size)
+        case spaces.Box(shape=(size,)) if continuous == "beta":
+            require(space.is_bounded(), "continuous", continuous, f"needs an action space with bounds, got {space}")
+            return BetaHead(size)
         case spaces.Box(shape=(size,)):
-            return GaussianHead(size)
-    raise ValueError(f"a stochastic policy needs a Discrete or one-dimensional Box action space, got {space}")
+            return GaussianHead(size, **gaussian)
+        case spaces.Dict() | spaces.Tuple():
+            parts = []
+            for name, s in jax_spaces.children(space).items():
+                policy_head(s, continuous, **gaussian)  # refuse an unsupported space now
+                make = functools.partial(policy_head, s, continuous, **gaussian)
+                parts.append((name, make, observations.num_choices(s)))
+            return ProductHead(tuple(parts), isinstance(space, spaces.Dict))
+    raise ValueError(
+        "a stochastic policy needs a Discrete or one-dimensional Box, MultiDiscrete or MultiBinary action space, or a "
+        f"Dict or Tuple of such, got {space}"
+    )
+
+
+def std_from(raw: Array, parametrization: str, min_std: float = 0.0) -> Array:
+    """A standard deviation of a number without bounds; below the floor there still is a gradient.
+
+    ``exp``: ``exp(r)``; ``softplus``: ``softplus(r) + min_std``; ``linear``: ``floor + softplus(r - floor)`` with
+    ``floor = max(min_std, 1e-3)``, which is nearly ``r`` itself above it.
+
+    Source: rl_games, ``sigma_parametrization``.
+    """
+    if parametrization == "exp":
+        return jnp.exp(raw)
+    if parametrization == "softplus":
+        return jax.nn.softplus(raw) + min_std
+    floor = max(min_std, 1e-3)
+    return floor + jax.nn.softplus(raw - floor)
+
+
+def raw_std(std: float, parametrization: str, min_std: float = 0.0) -> float:
+    """The inverse of ``std_from`` on the host.
+
+    Raises:
+        ValueError: if the deviation is not above the floor.
+    """
+    if parametrization == "exp":
+        return math.log(std)
+    floor = min_std if parametrization == "softplus" else max(min_std, 1e-3)
+    require(std > floor, "initial_std", std, f"must be above the floor of {floor:g} (min_std)")
+    return math.log(math.expm1(std - floor)) + (0.0 if parametrization == "softplus" else floor)
+
+
+def _masked(logits: Array, mask: Array | None) -> Array:
+    return logits if mask is None else jnp.where(mask, logits, -jnp.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,6 +15,7 @@ from jaxrl import spaces as jax_spaces
 from jaxrl.networks.convolution import Conv
 
 Array = jax.Array
+PyTree = Any
 Initializer = Callable[..., Array]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -121,34 +123,61 @@ TORSOS = ("auto", "mlp", *IMAGES)
 """What ``torso_kind`` understands."""
 
 
+class Mixed(NamedTuple):
+    """Observations of several kinds, as a torso is given them."""
+
+    images: list[Array]
+    """``[..., H, W, C]`` each."""
+    features: list[Array]
+    """``[..., n]`` each."""
+
+
 def torso_kind(space: spaces.Space, kind: str = "auto") -> str:
     """The kind of torso for observations of a space.
 
-    ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers for
-    all that is not one array ``[H, W, C]``.
+    ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers
+    where there are none. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the rest is features.
 
     Raises:
         ValueError: if a convolution is asked for, but the observations are not images, or not with their channels last.
     """
-    shape = space.shape if isinstance(space, spaces.Box) else None
-    image = shape is not None and len(shape) == 3
-    if image and kind != "mlp" and shape[0] < shape[1] == shape[2]:
-        raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
+    images = [leaf.shape for leaf, _ in _leaves(space, None) if is_image(leaf)]
+    for shape in images:
+        if kind != "mlp" and shape[0] < shape[1] == shape[2]:
+            raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
     if kind == "auto":
-        return "mlp" if not image else "nature_cnn" if min(shape[:2]) >= 36 else "minatar_cnn"
-    if kind in IMAGES and not image:
+        side = min((min(shape[:2]) for shape in images), default=0)
+        return "mlp" if not images else "nature_cnn" if side >= 36 else "minatar_cnn"
+    if kind in IMAGES and not images:
         raise ValueError(f"torso={kind!r}: needs observations that are images [H, W, C], got {space}; use 'mlp'")
     return kind
 
 
-def torso_input(space: spaces.Space, observation: jax.Array, kind: str) -> Array:
+def torso_input(space: spaces.Space, observation: PyTree, kind: str) -> PyTree:
     """What a torso of a kind (of ``torso_kind``) is given: floats ``[..., n]``, or images ``[..., H, W, C]``.
 
-    Unsigned bytes are divided by 255.
+    Unsigned bytes are divided by 255. Of a ``Dict`` or ``Tuple`` with images it is ``Mixed``.
     """
     if kind == "mlp":
         return jax_spaces.flatten(space, observation)
-    return observation.astype(jnp.float32) * (1 / 255 if space.dtype == np.uint8 else 1.0)
+    if isinstance(space, spaces.Box):
+        return observation.astype(jnp.float32) * (1 / 255 if space.dtype == np.uint8 else 1.0)
+    leaves = _leaves(space, observation)
+    images = [torso_input(leaf, x, kind) for leaf, x in leaves if is_image(leaf)]
+    return Mixed(images, [jax_spaces.flatten(leaf, x) for leaf, x in leaves if not is_image(leaf)])
+
+
+def is_image(space: spaces.Space) -> bool:
+    """Whether a space is of arrays with three axes, ``[H, W, C]``."""
+    return isinstance(space, spaces.Box) and len(space.shape) == 3
+
+
+def _leaves(space: spaces.Space, observation: PyTree) -> list[tuple[spaces.Space, Any]]:
+    """The parts of a product space that are none themselves, each beside its part of an observation (or of None)."""
+    if not isinstance(space, spaces.Dict | spaces.Tuple):
+        return [(space, observation)]
+    parts = [(s, None if observation is None else observation[k]) for k, s in jax_spaces.children(space).items()]
+    return [leaf for part in parts for leaf in _leaves(*part)]
 
 
 class Torso(nn.Module):
@@ -171,7 +200,8 @@ class Torso(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         if self.kind in IMAGES:
-            x = IMAGES[self.kind](kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
+            convolve = lambda x: IMAGES[self.kind](kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
+            x = jnp.concatenate([*map(convolve, x.images), *x.features], -1) if isinstance(x, Mixed) else convolve(x)
         return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm)(x)
 
 

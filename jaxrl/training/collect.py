@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment
-from jaxrl.types import Algorithm, Array, Key, PyTree, TimeStep, Transition
+from jaxrl.training.staged_scan import staged_scan
+from jaxrl.types import Algorithm, Array, Key, PyTree, Rollout, TimeStep, Transition
 
 
 class Actors(NamedTuple):
@@ -60,6 +61,36 @@ def step_actors(
     )
     carry = reset_carry(agent, carry, timestep.terminated | timestep.truncated)
     return Actors(env_state, timestep.observation, carry), transition, extras, timestep
+
+
+class Collected(NamedTuple):
+    """A rollout, and what else is known of it."""
+
+    actors: Actors
+    rollout: Rollout
+    ended: Array
+    """``[T, B]`` where an episode ended."""
+    stats: tuple[Array, Array]
+    """``[T, B]`` running returns and lengths of the episodes."""
+
+
+def collect(agent: Algorithm, env: Environment, actors: Actors, policy: PyTree, keys: Key, hp: Any) -> Collected:
+    """Step environments with a policy, once for each of ``keys`` ``[T]``."""
+    choose = with_policy(agent, policy, hp)
+
+    def step(actors, key):
+        actors, transition, extras, timestep = step_actors(agent, env, actors, key, choose)
+        ended = timestep.terminated | timestep.truncated
+        stats = timestep.info["episode_return"], timestep.info["episode_length"]
+        return actors, (transition, extras, ended, stats)
+
+    after, (transitions, extras, ended, stats) = staged_scan(step, actors, keys)
+    return Collected(after, Rollout(transitions, extras, actors.carry), ended, stats)
+
+
+def step_keys(key: Key, n: int) -> Key:
+    """``[n]`` keys, one for each step of an iteration."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
 
 
 def act_and_env_keys(key: Key, num_envs: int) -> tuple[Key, Key]:

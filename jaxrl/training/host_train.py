@@ -95,7 +95,7 @@ class HostRunner:
         for t in range(prefill_steps(self.agent)):
             action = self._run("random", state.key, np.int32(t))
             observation = self._observation
-            seen = self._transition(observation, action, self._step(np.asarray(action)))
+            seen = self._transition(observation, action, self._step(jax.device_get(action)))
             agent = self._observe(state.agent, *seen)
             state = state._replace(agent=agent, buffer=self._run("add", state.buffer, *seen))
         return state
@@ -136,8 +136,7 @@ class HostRunner:
             action, carry = self._run(
                 (name, n), policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            action = np.asarray(action)
-            steps = [v.step(a) for v, a in zip(vectors, action, strict=True)]
+            steps = [v.step(a) for v, a in zip(vectors, self._lanes(jax.device_get(action)), strict=True)]
             timestep = _stack([s.timestep for s in steps])
             returns = np.where(alive, timestep.info["episode_return"], returns)
             lengths = np.where(alive, timestep.info["episode_length"], lengths)
@@ -201,7 +200,7 @@ class HostRunner:
             action, carry, _ = self._run(
                 "act", policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            action = np.asarray(action)
+            action = jax.device_get(action)
             self._send(action)
             if self.overlap and t == 0:
                 learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
@@ -229,13 +228,17 @@ class HostRunner:
         seeds = [np.random.SeedSequence([s, iteration]).generate_state(1)[0] % 2**31 for s in self.seeds]
         self._observation = _stack([v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)])
 
-    def _step(self, action: np.ndarray) -> HostStep:
+    def _step(self, action: PyTree) -> HostStep:
         self._send(action)
         return self._receive()
 
-    def _send(self, action: np.ndarray) -> None:
-        for vector, a in zip(self._vectors, action, strict=True):
+    def _send(self, action: PyTree) -> None:
+        for vector, a in zip(self._vectors, self._lanes(action), strict=True):
             vector.send(a)
+
+    def _lanes(self, tree: PyTree) -> list[PyTree]:
+        """Each seed's part."""
+        return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.num_seeds)]
 
     def _receive(self) -> HostStep:
         steps = [vector.receive() for vector in self._vectors]

@@ -9,11 +9,10 @@ import jax.numpy as jnp
 
 from jaxrl.counters import Counter
 from jaxrl.envs.environment import Environment
-from jaxrl.training.collect import Actors, at_random, reset_actors, step_actors, with_policy
+from jaxrl.training.collect import Actors, at_random, collect, reset_actors, step_actors, step_keys, with_policy
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums
-from jaxrl.training.staged_scan import staged_scan
-from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
+from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Transition
 
 
 class Replay(NamedTuple):
@@ -99,17 +98,8 @@ def iterate(
 
 def _on_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Outcome:
     """Collect a rollout with the current policy, then learn from it once."""
-    choose = with_policy(agent, agent.policy(state.agent), hp)
-
-    def step(actors, key):
-        actors, transition, extras, timestep = step_actors(agent, env, actors, key, choose)
-        ended = timestep.terminated | timestep.truncated
-        stats = timestep.info["episode_return"], timestep.info["episode_length"]
-        return actors, (transition, extras, ended, stats)
-
     keys = step_keys(collect_key, agent.feed.rollout_length)
-    actors, (transitions, extras, ended, stats) = staged_scan(step, state.actors, keys)
-    rollout = Rollout(transitions, extras, state.actors.carry)
+    actors, rollout, ended, stats = collect(agent, env, state.actors, agent.policy(state.agent), keys, hp)
     agent_state, info = agent.update(state.agent, rollout, update_key, hp)
     return Outcome(agent_state, actors, (), episodes.add_episodes(ended, *stats), info.metrics)
 
@@ -170,11 +160,6 @@ def set_pending(feed: OffPolicy, replay: Replay, hp: Any) -> Replay:
     if not feed.buffer.prioritized:
         return replay
     return Replay(feed.buffer.set_priorities(replay.buffer, *replay.pending, hp), nothing_pending(feed))
-
-
-def step_keys(key: Key, n: int) -> Key:
-    """``[n]`` keys, one for each step of an iteration."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
 
 
 def _repeat(step, carry, keys):

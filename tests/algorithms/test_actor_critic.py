@@ -314,7 +314,7 @@ class TestWhatMoves:
         assert change(tiny, "actor") > 0.5 * change(plain, "actor")
 
     def test_statistics_are_of_observed_steps_and_updates_leave_them(self, batch):
-        agent, hp, state = build(sac, normalize_observations=True)
+        agent, hp, state = build(sac, normalize_observation=True)
         state = agent.observe(state, batch.transitions, None)
         assert state.observations.count == 16
         np.testing.assert_allclose(state.observations.mean, batch.transitions.observation.mean(0), rtol=1e-5, atol=1e-6)
@@ -426,7 +426,7 @@ class TestBadInput:
 
     def test_images_are_not_normalised_by_statistics(self):
         image = dataclasses.replace(BOX, observation_space=spaces.Box(0, 255, (16, 16, 3), np.uint8))
-        with pytest.raises(ValueError, match=r"normalize_observations=True.*minatar_cnn"):
-            sac.make(image, sac.Config(normalize_observations=True))
+        with pytest.raises(ValueError, match=r"normalize_observation=True.*minatar_cnn"):
+            sac.make(image, sac.Config(normalize_observation=True))
         state = jax.eval_shape(lambda: sac.make(image).init(jax.random.key(0), sac.Hyperparameters()))
         assert isinstance(state, actor_critic.State)

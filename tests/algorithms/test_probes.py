@@ -8,13 +8,17 @@ import pytest
 
 from jaxrl import training
 from jaxrl.algorithms import (
+    a2c,
+    a3c,
     c51,
     crossq,
     ddpg,
     dqn,
     droq,
+    impala,
     iqn,
     munchausen_dqn,
+    npg,
     ppo,
     pqn,
     qr_dqn,
@@ -24,6 +28,8 @@ from jaxrl.algorithms import (
     sac_discrete,
     td3,
     tqc,
+    trpo,
+    vpg,
 )
 from jaxrl.envs import probes
 from jaxrl.schedules import linear
@@ -38,6 +44,32 @@ def make_ppo(spec, **switches):
     )  # fmt: skip
     hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
     return ppo.make(spec, config), hp, 16_000
+
+
+def make_ppo_dialect(spec, hp=None, steps=16_000, **switches):
+    agent, default, _ = make_ppo(spec, **switches)
+    return agent, default.replace(**(hp or {})), steps
+
+
+def make_fitted(module, spec, hp=None, **switches):
+    """A policy step on each rollout, and a value fitted to it."""
+    config = module.Config(
+        num_envs=8, rollout_length=16, hidden_sizes=(16,), value_iterations=20, value_minibatches=2, **switches
+    )
+    rate = linear(1e-2, 0.0, fraction=1.0)
+    hyperparameters = module.Hyperparameters(
+        discount=DISCOUNT, gae_lambda=0.95, critic_learning_rate=rate, **(hp or {"max_kl": 0.03})
+    )
+    return module.make(spec, config), hyperparameters, 16_000
+
+
+def make_one_step(module, spec, **switches):
+    """One gradient step on each rollout."""
+    config = module.Config(num_envs=8, rollout_length=8, hidden_sizes=(16,), optimizer="adam", **switches)
+    hp = module.Hyperparameters(
+        learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0
+    )
+    return module.make(spec, config), hp, 48_000
 
 
 def make_pqn(spec):
@@ -77,6 +109,29 @@ def make_actor_critic(module, spec, hp=None, **switches):
 VARIANTS = {
     "ppo": make_ppo,
     "ppo-shared-torso": functools.partial(make_ppo, shared_torso=True),
+    "ppo-lstm": functools.partial(make_ppo, actor_rnn="lstm", critic_rnn="lstm", rnn_size=8, sequence_length=8),
+    "ppo-gru-critic": functools.partial(make_ppo, critic_rnn="gru", rnn_size=8),
+    "ppo-normalised": functools.partial(
+        make_ppo, normalize_observation=True, normalize_value=True, advantage_scope="rollout"
+    ),
+    # Its logits have far to go.
+    "ppo-two-hot": functools.partial(make_ppo_dialect, steps=64_000, value_head="two_hot", num_bins=101),
+    "ppo-kl-penalty": functools.partial(make_ppo, kl_penalty=True, bound_value_loss=True),
+    "ppo-adaptive": functools.partial(
+        make_ppo_dialect, hp={"learning_rate": 3e-3, "max_learning_rate": 5e-3}, adaptive_learning_rate="epoch",
+        smooth_clamp=True,
+    ),
+    "ppo-separate": functools.partial(
+        make_ppo_dialect, hp={"critic_learning_rate": linear(1e-2, 0.0, fraction=1.0)}, separate_optimizers=True,
+        kl_stop="k3", critic_epochs=4, critic_minibatches=2,
+    ),
+    "a2c": functools.partial(make_one_step, a2c),
+    "a3c": functools.partial(make_one_step, a3c, num_workers=4),
+    "impala": functools.partial(make_one_step, impala),
+    "impala-lstm": functools.partial(make_one_step, impala, actor_rnn="lstm", critic_rnn="lstm", rnn_size=8),
+    "vpg": functools.partial(make_fitted, vpg, hp={"learning_rate": linear(2e-2, 0.0, fraction=1.0)}),
+    "npg": functools.partial(make_fitted, npg),
+    "trpo": functools.partial(make_fitted, trpo),
     "pqn": make_pqn,
     "dqn": functools.partial(make_member, dqn, double_q=False),
     "dqn-double-dueling": functools.partial(make_member, dqn, dueling=True, loss="mse"),
@@ -95,16 +150,16 @@ VARIANTS = {
     "sac_discrete": functools.partial(make_actor_critic, sac_discrete),
     "sac_discrete-prioritized-3-step": functools.partial(make_actor_critic, sac_discrete, prioritized=True, n_step=3),
 }
-THOROUGH = ("ppo", "pqn", "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn", "sac_discrete")
+THOROUGH = (
+    "ppo", "a2c", "a3c", "impala", "vpg", "npg", "trpo", "pqn",
+    "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn", "sac_discrete",
+)  # fmt: skip
+RECURRENT = ("ppo-lstm", "ppo-gru-critic", "impala-lstm")
 NOT_QUICK = (
+    "ppo-gru-critic", "ppo-normalised", "ppo-two-hot", "ppo-kl-penalty", "ppo-adaptive", "ppo-separate", "impala-lstm",
+    "dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means",
     "sac_discrete-prioritized-3-step",
-    "dqn-double-dueling",
-    "dqn-polyak",
-    "dqn-noisy",
-    "c51-prioritized",
-    "qr_dqn",
-    "rainbow-of-means",
-)
+)  # fmt: skip
 DISCRETE = {
     "constant_reward": probes.constant_reward,
     "reward_from_observation": probes.reward_from_observation,
@@ -133,7 +188,7 @@ CONTINUOUS_VARIANTS = {
         make_actor_critic, sac, learn_temperature=True, hp={"target_entropy": -3.0, "temperature_learning_rate": 1e-2}
     ),
     "sac-state-value": functools.partial(make_actor_critic, sac, state_value=True),
-    "sac-normalized": functools.partial(make_actor_critic, sac, normalize_observations=True),
+    "sac-normalized": functools.partial(make_actor_critic, sac, normalize_observation=True),
     "sac-prioritized-3-step": functools.partial(make_actor_critic, sac, **REPLAYED),
     "tqc": functools.partial(make_actor_critic, tqc, num_quantiles=5, drop_quantiles=1),
     "tqc-prioritized-3-step": functools.partial(make_actor_critic, tqc, num_quantiles=5, drop_quantiles=1, **REPLAYED),
@@ -159,17 +214,23 @@ def check(make, probe, tolerance):
     state = jax.jit(train)(jax.random.key(0), hp).agent
     np.testing.assert_allclose(agent.value(state, probe.observations), probe.expected_value(DISCOUNT), atol=tolerance)
     if probe.best_action is not None:
-        carry = agent.initial_carry(len(probe.observations))
-        action, *_ = agent.act(agent.policy(state), probe.observations, carry, jax.random.key(0), hp, explore=False)
+        policy, carry = agent.policy(state), agent.initial_carry(len(probe.observations))
+        action, _, _ = agent.act(policy, probe.observations, carry, jax.random.key(0), hp, explore=False)
         np.testing.assert_allclose(action, probe.best_action, atol=0.15)
 
 
 # What does not depend on a switch is shown by the plain variant. Compilation is the cost: of most variants the quick
 # tests see one probe, the learning tests all.
 ALL = [
-    (v, p) for v in VARIANTS for p in DISCRETE if v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation")
+    (v, p)
+    for v in VARIANTS
+    for p in DISCRETE
+    if (v in THOROUGH or p in ("two_steps", "reward_from_both", "truncation"))
+    # `value` is that of an episode's beginning, which the second of two steps is not.
+    and not (v in RECURRENT and p == "two_steps")
 ]
 QUICK = [(v, p) for v, p in ALL if v in ("ppo", "dqn") or (p == "two_steps" and v not in NOT_QUICK)]
+QUICK += [("ppo-lstm", "reward_from_both")]
 
 
 def exact_value(variant, probe):
@@ -208,3 +269,16 @@ def test_the_exact_value_of_each_actor_critic(variant, probe):
 )
 def test_the_exact_value_of_every_actor_critic_in_every_combination(variant, probe):
     exact_value_of_an_actor_critic(variant, probe)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("probe", CONTINUOUS)
+@pytest.mark.parametrize("variant", ["a2c", "vpg", "trpo", "npg", "impala"])
+def test_the_exact_value_with_continuous_actions_in_the_family(variant, probe):
+    check(VARIANTS[variant], CONTINUOUS[probe](), tolerance=0.2)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("probe", CONTINUOUS)
+def test_the_exact_value_with_a_beta_distribution(probe):
+    check(functools.partial(make_ppo, continuous="beta"), CONTINUOUS[probe](), tolerance=0.2)

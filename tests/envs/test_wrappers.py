@@ -12,7 +12,9 @@ from jaxrl.envs import (
     episode_statistics,
     flatten_observation,
     for_training,
+    make,
     rescale_action,
+    select_observation,
     time_limit,
     transition_step,
     unit_actions,
@@ -159,3 +161,26 @@ def test_rescale_action_of_an_environment(counting, key):
         env, action_space=BOX, step=lambda state, action, key: (state, transition_step(jnp.zeros(1), action[1], False))
     )
     assert rescale_action(seen).step(env.reset(key)[0], jnp.zeros(4), key)[1].reward == 5.0
+
+
+def test_only_some_numbers_of_a_vector_are_shown(key):
+    whole, env = make("CartPole-v1"), select_observation(make("CartPole-v1"), (2, 0))
+    state, observation = env.reset(key)
+    np.testing.assert_array_equal(observation, whole.reset(key)[1][np.array([2, 0])])
+    timestep = env.step(state, jnp.array(1), key)[1]
+    want = whole.step(state, jnp.array(1), key)[1]
+    np.testing.assert_array_equal(timestep.next_observation, want.next_observation[np.array([2, 0])])
+    assert env.observation_space.shape == timestep.observation.shape == (2,)
+    with pytest.raises(ValueError, match="must be a vector"):
+        select_observation(make("Breakout-MinAtar"), (0,))
+
+
+def test_the_parts_of_a_product_of_actions_are_rescaled():
+    parts = {"a": spaces.Box(0, 4, (1,)), "b": spaces.Tuple([spaces.Discrete(3, start=2), spaces.MultiBinary(2)])}
+    unit, to_bounds = unit_actions(spaces.Dict(parts))
+    assert unit["a"] == spaces.Box(-1, 1, (1,), np.float32)
+    assert unit["b"][0] == spaces.Discrete(3)
+    action = to_bounds({"a": np.array([0.5], np.float32), "b": (np.array(1), np.array([0, 1]))})
+    np.testing.assert_allclose(action["a"], [3.0])
+    assert action["b"][0] == 3
+    np.testing.assert_array_equal(action["b"][1], [0, 1])

@@ -34,7 +34,7 @@ TINY_DDPG = TINY_DQN | {
     "config.target_update_period": "1",
     "config.policy_delay": "2",
     "config.exploration": "ornstein_uhlenbeck",
-    "config.normalize_observations": "true",
+    "config.normalize_observation": "true",
     "config.prioritized": "true",
 }
 PLAN = {"total-steps": "256", "num-intervals": "8", "num-evaluations": "2", "num-checkpoints": "4"}

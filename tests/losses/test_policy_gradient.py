@@ -3,7 +3,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.losses.policy_gradient import approximate_kl, clipped_surrogate, masked_mean, normalize
+from jaxrl.losses.policy_gradient import (
+    adapt_to_kl,
+    approximate_kl,
+    bound_penalty,
+    clipped_surrogate,
+    masked_mean,
+    mean_penalty,
+    normalize,
+    smooth_clipped_surrogate,
+)
 
 RATIO = jnp.array([1.5, 1.5, 0.5, 0.5, 1.1, 1.1, 1.0])
 ADVANTAGE = jnp.array([1.0, -1.0, 1.0, -1.0, 2.0, -2.0, 0.0])
@@ -68,3 +77,34 @@ def test_normalize_is_numpys_standard_score(rng):
 def test_normalize_of_a_constant_is_zero():
     np.testing.assert_array_equal(normalize(jnp.full((4,), 3.0)), np.zeros(4))
     assert np.all(np.isfinite(normalize(jnp.arange(3.0), jnp.zeros(3, bool))))
+
+
+def test_the_smooth_clamp_against_rl_games():
+    # def smooth_clamp(x, mi, mx): return 1 / (1 + exp((-(x - mi) / (mx - mi) + 0.5) * 4)) * (mx - mi) + mi
+    ratio, clip = np.linspace(0.2, 2.0, 13), 0.2
+    low, high = 1 - clip, 1 + clip
+    clamped = 1 / (1 + np.exp((-(ratio - low) / (high - low) + 0.5) * 4)) * (high - low) + low
+    for advantage in (1.5, -0.5):
+        want = np.maximum(-advantage * ratio, -advantage * clamped)
+        got = smooth_clipped_surrogate(jnp.asarray(ratio), jnp.full(13, advantage), clip)
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    slope = jax.grad(lambda r: smooth_clipped_surrogate(r, jnp.ones(()), clip))(jnp.float32(1.0))
+    np.testing.assert_allclose(slope, -1.0, rtol=1e-5)
+
+
+def test_penalties_of_the_mean_against_rl_games(rng):
+    mean = rng.normal(0, 1.5, (7, 3)).astype(np.float32)
+    want = (np.maximum(mean - 1.1, 0) ** 2 + np.minimum(mean + 1.1, 0) ** 2).sum(-1)
+    np.testing.assert_allclose(bound_penalty(mean), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mean_penalty(mean), (mean**2).sum(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kl", "want"), [(0.021, 2.0), (0.019, 3.0), (0.0051, 3.0), (0.0049, 4.5)])
+def test_adapting_to_a_divergence(kl, want):
+    np.testing.assert_allclose(adapt_to_kl(jnp.float32(3.0), kl, 0.01, above=1 / 1.5, below=1.5), want, rtol=1e-6)
+
+
+def test_shards_have_the_mean_and_the_deviation_of_the_whole(rng):
+    x, mask = rng.normal(2, 3, (8, 5)).astype(np.float32), rng.random((8, 5)) < 0.7
+    got = jax.vmap(lambda x, m: normalize(x, m, axis_name="i"), axis_name="i")(x, mask)
+    np.testing.assert_allclose(got, normalize(x, mask), rtol=1e-4, atol=1e-5)

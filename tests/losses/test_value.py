@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrl.losses.value import (
+    bounded_value_loss,
     clipped_value_loss,
     huber,
     munchausen_target,
@@ -12,6 +13,11 @@ from jaxrl.losses.value import (
     scaled_log_policy,
     select,
     soft_value,
+    symexp,
+    symlog,
+    two_hot,
+    two_hot_loss,
+    two_hot_value,
 )
 
 ERROR = jnp.array([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
@@ -252,3 +258,28 @@ def test_clipped_value_loss_does_not_broadcast():
         clipped_value_loss(jnp.zeros((4, 1)), jnp.zeros(4), jnp.zeros(4), 0.2)
     with pytest.raises(AssertionError):
         clipped_value_loss(jnp.zeros(4), jnp.zeros(4), jnp.zeros((4, 1)), 0.2)
+
+
+def test_the_bounded_value_loss_against_rllib():
+    value, target = np.array([0.0, 2.0, -5.0]), np.array([1.0, -1.0, 5.0])
+    got = bounded_value_loss(jnp.asarray(value), jnp.asarray(target), 10.0)
+    np.testing.assert_allclose(2 * got, np.clip((value - target) ** 2, 0, 10.0))
+    assert jax.grad(lambda v: jnp.sum(bounded_value_loss(v, target, 10.0)))(jnp.asarray(value))[2] == 0
+
+
+def test_two_hot_by_hand():
+    support = jnp.array([-1.0, 0.0, 2.0])
+    got = two_hot(jnp.array([-1.0, -0.25, 0.0, 0.5, 2.0, 9.0, -9.0]), support)
+    want = [[1, 0, 0], [0.25, 0.75, 0], [0, 1, 0], [0, 0.75, 0.25], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_two_hot_values_come_back(rng):
+    support = jnp.linspace(-20.0, 20.0, 255)
+    value = rng.normal(0, 50, (4, 6)).astype(np.float32)
+    np.testing.assert_allclose(symexp(symlog(value)), value, rtol=1e-4)
+    logits = jnp.log(jnp.maximum(two_hot(symlog(value), support), 1e-30))
+    np.testing.assert_allclose(two_hot_value(logits, support), value, rtol=2e-3, atol=1e-3)
+    # The loss is least there: its gradient vanishes.
+    gradient = jax.grad(lambda logits: jnp.sum(two_hot_loss(logits, value, support)))(logits)
+    np.testing.assert_allclose(gradient, 0, atol=1e-5)

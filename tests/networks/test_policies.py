@@ -1,11 +1,14 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
 
-from jaxrl.networks.distributions import Categorical, DiagonalGaussian
-from jaxrl.networks.policies import CategoricalHead, GaussianHead, policy_head
+from jaxrl import spaces as jax_spaces
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian
+from jaxrl.networks.policies import CategoricalHead, GaussianHead, policy_head, raw_std, std_from
 
 
 def _apply(head, key, x):
@@ -48,9 +51,83 @@ def test_the_deviation_is_one_free_parameter_a_dimension(key):
 
 @pytest.mark.parametrize(
     "space",
-    [spaces.MultiDiscrete([2, 3]), spaces.Box(-1, 1, ()), spaces.Box(-1, 1, (2, 2)), spaces.Dict(a=spaces.Discrete(2))],
+    [spaces.MultiDiscrete([[2, 3]]), spaces.Box(-1, 1, ()), spaces.Box(-1, 1, (2, 2)), spaces.Dict(a=spaces.Text(2))],
 )
 def test_other_spaces_are_refused_by_name(space):
     with pytest.raises(ValueError, match="Discrete or one-dimensional Box") as error:
         policy_head(space)
-    assert str(space) in str(error.value)
+    part = space["a"] if isinstance(space, spaces.Dict) else space
+    assert str(part) in str(error.value)
+
+
+def test_products_of_spaces(key):
+    space = spaces.Dict(
+        a=spaces.Discrete(3), b=spaces.Tuple([spaces.Box(-1, 1, (2,)), spaces.MultiBinary(2)]),
+        c=spaces.MultiDiscrete([2, 4]),
+    )  # fmt: skip
+    p = _apply(policy_head(space), key, jnp.ones((5, 6)))
+    action = p.sample(seed=key)
+    assert jax.tree.map(jnp.shape, action) == {"a": (5,), "b": ((5, 2), (5, 2)), "c": (5, 2)}
+    assert jax_spaces.contains(spaces.Dict(a=space["a"], c=space["c"]), {k: action[k] for k in "ac"})
+    assert jax.tree.map(jnp.shape, p.mode()) == jax.tree.map(jnp.shape, action)
+    assert p.log_prob(action).shape == p.entropy().shape == p.kl_divergence(p).shape == (5,)
+
+
+def test_forbidden_actions_have_probability_zero_and_no_part_in_entropy_or_divergence(rng, key):
+    space = spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (1,)), spaces.MultiDiscrete([2, 3])])
+    head, x = policy_head(space), rng.normal(size=(6, 4)).astype(np.float32)
+    mask = jnp.array([[1, 0, 1, 1, 0, 0, 1, 1]] * 6, bool)
+    params = head.init(key, x)
+    params = jax.tree.map(lambda p: p + 0.5 * jax.random.normal(key, p.shape), params)
+    p = head.apply(params, x, mask)
+    actions = jax.vmap(lambda k: p.sample(seed=k))(jax.random.split(key, 200))
+    assert set(np.unique(actions[0])) == {0, 2}
+    assert set(np.unique(actions[2][..., 0])) == {0}
+    assert set(np.unique(actions[2][..., 1])) == {1, 2}
+    q = head.apply(jax.tree.map(lambda p: 0.5 * p, params), x, mask)
+    log_p, log_q = jax.vmap(p.log_prob)(actions), jax.vmap(q.log_prob)(actions)
+    for got, draws in ((p.entropy(), -log_p), (p.kl_divergence(q), log_p - log_q)):
+        error = jnp.std(draws, 0) / jnp.sqrt(200)
+        assert np.all(np.abs(got - jnp.mean(draws, 0)) < 4.5 * error + 1e-4)
+    total = lambda params: jnp.sum(
+        (lambda d: d.entropy() + d.kl_divergence(q) + d.log_prob(jax.tree.map(lambda a: a[0], actions)))(
+            head.apply(params, x, mask)
+        )
+    )
+    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(jax.grad(total)(params)))
+
+
+@pytest.mark.parametrize("parametrization", ["exp", "softplus", "linear"])
+@pytest.mark.parametrize("state_dependent", [False, True])
+def test_deviations(rng, key, parametrization, state_dependent):
+    head = GaussianHead(
+        2, initial_log_std=math.log(0.5), parametrization=parametrization, min_std=0.1, state_dependent=state_dependent
+    )
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    params = head.init(key, x)
+    std = lambda params: jnp.exp(head.apply(params, x).log_std)
+    np.testing.assert_allclose(std(params), 0.5, rtol=0.1 if state_dependent else 1e-5)
+    assert (np.ptp(std(params), axis=0).max() > 0) == state_dependent
+
+
+@pytest.mark.parametrize("parametrization", ["softplus", "linear"])
+def test_below_the_floor_there_is_a_gradient(parametrization):
+    raw = jnp.array([-3.0, 0.0, 0.05, 2.0])
+    std, slope = jax.vmap(jax.value_and_grad(lambda r: std_from(r, parametrization, 0.1)))(raw)
+    floor = np.log1p(np.exp(raw)) + 0.1 if parametrization == "softplus" else 0.1 + np.log1p(np.exp(raw - 0.1))
+    np.testing.assert_allclose(std, floor, rtol=1e-5)
+    assert np.all(std > 0.1)
+    assert np.all(slope > 0.01)
+
+
+def test_a_deviation_below_its_floor_is_refused():
+    with pytest.raises(ValueError, match="initial_std"):
+        raw_std(0.05, "softplus", 0.1)
+
+
+def test_beta_needs_bounds(key):
+    p = _apply(policy_head(spaces.Box(-1, 1, (2,)), "beta"), key, jnp.ones((3, 4)))
+    assert isinstance(p, Beta)
+    assert np.all(p.alpha > 1)
+    with pytest.raises(ValueError, match="bounds"):
+        policy_head(spaces.Box(-np.inf, np.inf, (2,)), "beta")

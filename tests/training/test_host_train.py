@@ -60,11 +60,13 @@ def host(env):
 
 
 def small(name, spec):
-    if name == "ppo":
-        return ppo.make(
-            spec, ppo.Config(num_envs=2, rollout_length=16, num_minibatches=2, num_epochs=2, hidden_sizes=(8,))
-        )
-    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observations": True})
+    if name.startswith("ppo"):
+        recurrent = {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_size": 4, "sequence_length": 8}
+        normalized = {"normalize_observation": True, "normalize_reward": True}
+        switches = {**recurrent, **normalized} if name == "ppo-recurrent" else {}
+        sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
+        return ppo.make(spec, ppo.Config(**sizes, **switches))
+    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observation": True})
     config = module.Config(
         hidden_sizes=(8,),
         batch_size=8,
@@ -78,7 +80,7 @@ def small(name, spec):
     return module.make(spec, config)
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn", "sac_discrete"])
+@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "dqn", "sac_discrete"])
 def test_host_and_compiled_training_agree(name):
     env = fixed_start()
     agent = small(name, env.spec)
@@ -135,7 +137,7 @@ class NextStep(CompiledVector):
         return HostStep(timestep._replace(reward=np.where(dummy, np.float32(1e6), timestep.reward)), ~dummy)
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "dqn"])
 def test_a_dummy_step_is_never_learned_from(name):
     env = fixed_start()
     dummies = dataclasses.replace(host(env), make_vector=lambda n: NextStep(env, n))

@@ -26,7 +26,7 @@ def small(name):
         # All that acting carries on, and all that the loops hand over.
         config = ddpg.Config(
             hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16, num_envs=2, policy_delay=2, prioritized=True,
-            exploration="ornstein_uhlenbeck", normalize_observations=True,
+            exploration="ornstein_uhlenbeck", normalize_observation=True,
         )  # fmt: skip
         return ddpg.make(env("Pendulum-v1").spec, config)
     if name == "ppo":

@@ -9,9 +9,11 @@ from __future__ import annotations
 from jaxrl.experiment.presets import (
     brax,
     cleanrl,
+    dialects,
     dopamine,
     lightning,
     pixels,
+    policy_gradient,
     purejaxql,
     rl_games,
     rlcycle,
@@ -21,10 +23,14 @@ from jaxrl.experiment.presets import (
 )
 from jaxrl.experiment.presets.preset import Preset
 from jaxrl.experiment.values import unknown_name
+from jaxrl.validation import did_you_mean
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
-_MODULES = (tuned, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, spinningup, brax)
+_MODULES = (
+    tuned, pixels, policy_gradient, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, spinningup, brax,
+    dialects,
+)  # fmt: skip
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
 
@@ -40,7 +46,8 @@ def get(name: str, algorithm: str) -> Preset:
     """
     preset = PRESETS.get(name) or PRESETS.get(f"{algorithm}/{name}")
     if preset is None:
-        raise unknown_name("preset", name, [*PRESETS, NONE])
+        full = name if "/" in name else f"{algorithm}/{name}"
+        raise unknown_name("preset", name, [*PRESETS, NONE], did_you_mean(full, PRESETS) or did_you_mean(name, [NONE]))
     if preset.algorithm != algorithm:
         names = [p.name for p in PRESETS.values() if p.algorithm == algorithm]
         raise unknown_name("preset", name, [*names, NONE], f" for {algorithm}")

@@ -21,7 +21,7 @@ _CONFIG: dict[str, Any] = {
     "num_envs": 128,
     "hidden_sizes": (256, 256),
     "activation": "relu",
-    "normalize_observations": True,
+    "normalize_observation": True,
     "prefill": 8_192,
     "steps_per_update": 1,
 }

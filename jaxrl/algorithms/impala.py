@@ -1,0 +1,175 @@
+"""IMPALA's learner: an actor-critic update of rollouts that an older policy collected, corrected by V-trace.
+
+In the paper many actors fall behind the learner by a few updates. Here the lag is a number: actors get the learner's
+parameters every ``policy_period`` updates.
+
+Source: Espeholt et al. 2018, "IMPALA: Scalable distributed deep-RL with importance weighted actor-learner
+    architectures" (arXiv 1802.01561). The defaults are those of RLlib.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+
+from jaxrl.algorithms import minibatches, policy_gradient
+from jaxrl.algorithms.policy_gradient import Normalizers, Policy
+from jaxrl.losses.policy_gradient import masked_mean
+from jaxrl.losses.v_trace import vtrace
+from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
+from jaxrl.validation import require, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(minibatches.Config, policy_gradient.Config):
+    """What changes the program's shape."""
+
+    num_envs: int = 16
+    """Environments stepped side by side."""
+    rollout_length: int = 32
+    """Steps of each environment between two updates."""
+    num_epochs: int = 1
+    """Passes over each rollout."""
+    num_minibatches: int = 1
+    """Parts that each pass is split into, whole rollouts of some environments; must divide ``num_envs``."""
+    policy_period: int = 2
+    """Updates between two copies of the learner's parameters to the actors; 1 has no lag."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "policy_period")
+        require(
+            self.num_envs % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
+            f"must divide num_envs={self.num_envs}",
+        )  # fmt: skip
+        require(
+            self.sequence_length in (None, self.rollout_length), "sequence_length", self.sequence_length,
+            "must be none: V-trace needs whole rollouts",
+        )  # fmt: skip
+        require(not self.normalize_value, "normalize_value", True, "must be false: values change within an update")
+
+
+@struct.dataclass
+class Hyperparameters:
+    """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
+
+    learning_rate: Any = 5e-4
+    """The optimiser's step size."""
+    discount: Any = 0.99
+    """gamma"""
+    trace_lambda: Any = 1.0
+    """lambda: how much of a target comes from later steps."""
+    clip_rho: Any = 1.0
+    """Bound of the importance weight of a step's own error."""
+    clip_c: Any = 1.0
+    """Bound of the importance weight by which traces go on."""
+    clip_policy_rho: Any = 1.0
+    """Bound of the importance weight in the policy's gradient."""
+    entropy_coefficient: Any = 0.01
+    """Weight of the policy's entropy, which is rewarded."""
+    value_coefficient: Any = 0.5
+    """Weight of the value's loss."""
+    max_grad_norm: Any = 40.0
+    """Bound of the gradient's global norm."""
+
+
+class State(NamedTuple):
+    params: PyTree
+    acting: Policy
+    """The copy that actors use."""
+    opt_state: optax.OptState
+    normalizers: Normalizers
+    updates: jax.Array
+    """Since the last copy, int32."""
+
+
+class _Rollouts(NamedTuple):
+    """Items to draw minibatches from, ``[B, T, ...]``, or time-major a minibatch of them."""
+
+    transitions: Transition
+    log_prob: jax.Array
+    carry: PyTree
+    begins: jax.Array
+    valid: jax.Array | None
+
+
+def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+    """Build IMPALA for an environment.
+
+    Args:
+        spec: the environment's spaces, as for PPO; rewards must be scalars.
+        config: static configuration.
+
+    Raises:
+        ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
+    """
+    require(not spec.reward_shape, "reward_shape", spec.reward_shape, "impala needs a scalar reward; ppo takes vectors")
+    networks = policy_gradient.make_networks(spec, config)
+    optimizer = policy_gradient.make_optimizer(config)
+
+    def init(key: Key, hp: Hyperparameters) -> State:
+        del hp
+        params, normalizers = networks.init(key), networks.init_normalizers()
+        acting = Policy(networks.acting(params), normalizers.observation)
+        return State(params, acting, optimizer.init(ravel_pytree(params)[0]), normalizers, jnp.int32(0))
+
+    def loss(params: PyTree, batch: _Rollouts, normalizers: Normalizers, hp: Hyperparameters) -> tuple:
+        t, log_prob, carry, begins, valid = minibatches.time_major(batch)
+        policy, frozen = (Policy(p, normalizers.observation) for p in (params, jax.lax.stop_gradient(params)))
+        start = jax.tree.map(lambda x: x[0], carry)
+        distribution, output = networks.both(policy, t.observation, start, begins)
+        new_log_prob, value = distribution.log_prob(t.action), networks.value_of(output, normalizers)
+        _, next_output = policy_gradient.values(networks, frozen, t, carry)
+        log_ratio = new_log_prob - log_prob
+        corrected = vtrace(
+            *jax.lax.stop_gradient((log_ratio, t.reward, value, networks.value_of(next_output, normalizers))),
+            t.terminated, t.truncated, hp.discount, hp.trace_lambda,
+            clip_rho=hp.clip_rho, clip_c=hp.clip_c, clip_policy_rho=hp.clip_policy_rho,
+        )  # fmt: skip
+        value_loss = masked_mean(networks.value_error(output, corrected.target), valid)
+        total, metrics = policy_gradient.policy_gradient_loss(
+            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp
+        )
+        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid)}
+
+    def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
+        reward, normalizers = policy_gradient.normalize_rewards(networks, state.normalizers, batch, hp.discount)
+        # Whose statistics acted, lest the ratio of an unchanged policy be another than 1.
+        fixed = normalizers._replace(observation=state.acting.observation)
+        carry = batch.extras.get("carry", ())
+        data = _Rollouts(
+            batch.transitions._replace(reward=reward), batch.extras["log_prob"], carry,
+            policy_gradient.begins(batch), batch.valid,
+        )  # fmt: skip
+        params, opt_state, metrics, _ = minibatches.descend(
+            lambda params, minibatch: loss(params, minibatch, fixed, hp), optimizer, state.params, state.opt_state,
+            minibatches.time_major(data), key, config.passes,
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, axis_name=config.axis_name,
+        )  # fmt: skip
+        normalizers = policy_gradient.observe(networks, normalizers, batch)
+        updates = (state.updates + 1) % config.policy_period
+        fresh = Policy(networks.acting(params), normalizers.observation)
+        acting = jax.tree.map(lambda new, old: jnp.where(updates == 0, new, old), fresh, state.acting)
+        return State(params, acting, opt_state, normalizers, updates), Info(metrics)
+
+    return Algorithm(
+        name="impala",
+        spec=spec,
+        config=config,
+        hyperparameters=Hyperparameters(),
+        feed=OnPolicy(config.num_envs, config.rollout_length),
+        init=init,
+        policy=lambda state: state.acting,
+        act=policy_gradient.make_act(networks),
+        update=update,
+        value=lambda state, observation: networks.value(
+            state.params, state.normalizers._replace(observation=state.acting.observation), observation
+        ),
+        initial_carry=networks.initial_carry,
+    )

@@ -1,0 +1,633 @@
+"""What the policy-gradient family shares: the networks of an actor and a critic, normalisers, and advantages.
+
+Everything is a function of parameters and arrays. A feed-forward network sees steps in any order ``[..., n]``; a
+recurrent one sees sequences ``[T, B, n]``, each from the state that was stored when the step was taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from gymnasium import spaces
+
+from jaxrl import normalization, observations
+from jaxrl import spaces as jax_spaces
+from jaxrl.algorithms import minibatches, rollouts
+from jaxrl.losses.policy_gradient import masked_mean, normalize
+from jaxrl.losses.returns import generalized_advantage_estimation, lambda_returns
+from jaxrl.losses.value import two_hot_loss, two_hot_value
+from jaxrl.networks.heads import ValueHead, ValuesHead
+from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
+from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
+from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
+from jaxrl.types import Array, Key, PyTree, Rollout, Spec, Transition
+from jaxrl.validation import require, require_choice, require_positive
+
+OBSERVATION_CLIP = 10.0
+"""Bound of a normalised observation and of a normalised reward, in deviations."""
+SUPPORT = 20.0
+"""Ends of the atoms of two-hot values, in ``symlog`` of the return."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(rollouts.Config):
+    """What changes the program's shape; actor and critic have networks of the same sizes."""
+
+    shared_torso: bool = False
+    """Whether actor and critic share all layers but their last, as is usual for images."""
+    actor_rnn: str = "none"
+    """The actor's recurrent cell: ``none``, ``lstm`` or ``gru``."""
+    critic_rnn: str = "none"
+    """The critic's, likewise; the two need not be the same, unless they share the torso."""
+    rnn_size: int = 64
+    """Width of the recurrent state."""
+    rnn_before_mlp: bool = False
+    """Whether the cell comes before the dense layers instead of behind them."""
+    rnn_layer_norm: bool = False
+    """Whether to normalise the cell's output."""
+    rnn_concat_input: bool = False
+    """Whether a cell behind the dense layers also gets what goes into them."""
+    sequence_length: int | None = None
+    """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
+    continuous: str = "gaussian"
+    """Distribution of continuous actions: ``gaussian`` or ``beta``."""
+    state_dependent_std: bool = False
+    """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
+    std_parametrization: str = "exp"
+    """How it is made of a number without bounds: ``exp``, ``softplus`` or ``linear``."""
+    initial_std: float = 1.0
+    """The deviation at the start."""
+    min_std: float = 0.0
+    """The floor of the deviation with ``softplus`` or ``linear``."""
+    value_head: str = "scalar"
+    """``scalar``: a number, with squared errors; ``two_hot``: a distribution over the logarithm of returns."""
+    num_bins: int = 255
+    """Atoms of two-hot values."""
+    normalize_observation: bool = False
+    """Whether to give observations (not images) mean 0 and deviation 1, by running statistics."""
+    normalize_reward: bool = False
+    """Whether to divide rewards by the running deviation of their discounted sum."""
+    normalize_value: bool = False
+    """Whether the critic learns targets of mean 0 and deviation 1, by running statistics."""
+    optimizer: str = "adam"
+    """``adam`` or ``rmsprop``."""
+    adam_epsilon: float = 1e-5
+    """Added to the optimiser's denominator."""
+    axis_name: str | None = None
+    """The axis of ``vmap``, ``pmap`` or ``shard_map`` over which one agent is spread; gradients and statistics are
+    averaged over it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "rnn_size", "num_bins")
+        require_choice(self, "actor_rnn", CELLS)
+        require_choice(self, "critic_rnn", CELLS)
+        require_choice(self, "continuous", CONTINUOUS)
+        require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
+        require_choice(self, "value_head", ("scalar", "two_hot"))
+        require_choice(self, "optimizer", OPTIMIZERS)
+        require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
+        raw_std(self.initial_std, self.std_parametrization, self.min_std)
+        require(
+            not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,
+            f"must be {self.actor_rnn!r} like actor_rnn where the torso is shared",
+        )  # fmt: skip
+        if self.sequence_length is not None:
+            require_positive(self, "sequence_length")
+            require(
+                self.rollout_length % self.sequence_length == 0, "sequence_length", self.sequence_length,
+                f"must divide rollout_length={self.rollout_length}",
+            )  # fmt: skip
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a recurrent state."""
+        return self.actor_rnn != "none" or self.critic_rnn != "none"
+
+    @property
+    def num_items(self) -> int:
+        """What minibatches are drawn of: steps, or sequences."""
+        return self.rollout_size // ((self.sequence_length or self.rollout_length) if self.recurrent else 1)
+
+
+OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
+    "adam": lambda epsilon: optax.scale_by_adam(eps=epsilon),
+    "rmsprop": lambda epsilon: optax.scale_by_rms(decay=0.99, eps=epsilon),
+}
+
+
+def make_optimizer(config: Config) -> optax.GradientTransformation:
+    """The optimiser of a configuration, without a learning rate."""
+    return OPTIMIZERS[config.optimizer](config.adam_epsilon)
+
+
+class Normalizers(NamedTuple):
+    """Running statistics; ``()`` where there are none."""
+
+    observation: PyTree
+    reward: PyTree
+    """Of the discounted sums of rewards."""
+    sums: PyTree
+    """``[B]`` those sums, of the episodes under way."""
+    value: PyTree
+
+
+class Policy(NamedTuple):
+    """What acting needs."""
+
+    params: PyTree
+    observation: PyTree
+    """Statistics of observations, or ``()``."""
+
+
+class Outputs(NamedTuple):
+    """What the networks say of observations ``[..., *]``."""
+
+    distribution: Any
+    value: Array
+    """``[...]``, or ``[..., n]``: what the critic's last layer gives (see ``Networks.value_of``)."""
+    carry: PyTree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Networks:
+    """An actor and a critic as pure functions of ``Policy(params, observation statistics)``."""
+
+    spec: Spec
+    config: Config
+    init: Callable[[Key], PyTree]
+    """``init(key) -> params``, a dictionary with ``actor``, ``critic`` and, if it is shared, ``torso``."""
+    act: Callable[[Policy, PyTree, PyTree], tuple[Any, PyTree]]
+    """``act(policy, observation [B, ...], carry [B, ...]) -> distribution, carry``: one step."""
+    actor: Callable[[Policy, PyTree, PyTree, Array | None], Any]
+    """``actor(policy, observation, carry, begins) -> distribution``, of steps ``[..., *]``, or if the networks are
+    recurrent of sequences ``[T, B, ...]`` that start from ``carry`` and are reset where ``begins``."""
+    critic: Callable[[Policy, PyTree, PyTree, Array | None], Array]
+    """``critic(policy, observation, carry, begins) -> value``, likewise."""
+    both: Callable[[Policy, PyTree, PyTree, Array | None], tuple[Any, Array]]
+    """``both(policy, observation, carry, begins) -> distribution, value``."""
+    stepwise: Callable[[Policy, PyTree, PyTree], Outputs]
+    """``stepwise(policy, observation [T, B, ...], carry [T, B, ...])``: each step from the state stored with it."""
+
+    def initial_carry(self, batch_size: int) -> PyTree:
+        """The recurrent state at the start of an episode; ``()`` for feed-forward networks."""
+        c = self.config
+        if not c.recurrent:
+            return ()
+        cells = {"torso": c.actor_rnn} if c.shared_torso else {"actor": c.actor_rnn, "critic": c.critic_rnn}
+        return {k: initial_carry(cell, c.rnn_size, batch_size) for k, cell in cells.items() if cell != "none"}
+
+    def acting(self, params: PyTree) -> PyTree:
+        """The parameters that acting needs: not the critic's, unless it has a state to keep up."""
+        if "critic" in self.initial_carry(1):
+            return params
+        return {name: p for name, p in params.items() if name != "critic"}
+
+    def value_of(self, output: Array, normalizers: Normalizers) -> Array:
+        """The value that an output of the critic means, in units of the reward."""
+        value = two_hot_value(output, self.support) if self.config.value_head == "two_hot" else output
+        return normalization.undo(normalizers.value, value) if self.config.normalize_value else value
+
+    def value_error(self, output: Array, target: Array) -> Array:
+        """The loss of an output of the critic, element by element; the target in the critic's units."""
+        if self.config.value_head == "two_hot":
+            return two_hot_loss(output, target, self.support)
+        return 0.5 * (output - target) ** 2
+
+    @property
+    def support(self) -> Array:
+        """``[K]`` atoms of two-hot values."""
+        return jnp.linspace(-SUPPORT, SUPPORT, self.config.num_bins)
+
+    def init_normalizers(self) -> Normalizers:
+        """Statistics of nothing."""
+        c, space = self.config, self.spec.observation_space
+        example = observations.vectors(space, jax_spaces.zeros(space))
+        reward = jnp.zeros(self.spec.reward_shape)
+        sums = jnp.zeros((c.num_envs, *reward.shape))
+        return Normalizers(
+            normalization.init(example) if c.normalize_observation else (),
+            normalization.init(reward) if c.normalize_reward else (),
+            sums if c.normalize_reward else (),
+            normalization.init(reward) if c.normalize_value else (),
+        )
+
+    def value(self, params: PyTree, normalizers: Normalizers, observation: PyTree) -> Array:
+        """``[B]`` values of observations that begin an episode; of vector rewards, the sum of their values."""
+        batch_size = jax.tree.leaves(observation)[0].shape[0]
+        policy, carry = Policy(params, normalizers.observation), self.initial_carry(batch_size)
+        if not self.config.recurrent:
+            output = self.critic(policy, observation, (), None)
+        else:
+            output = self.critic(policy, jax.tree.map(lambda x: x[None], observation), carry, None)[0]
+        value = self.value_of(output, normalizers)
+        return jnp.sum(value, axis=-1) if self.spec.reward_shape else value
+
+
+class _Actor(nn.Module):
+    torso: Callable[[], Callable[..., Any]]
+    head: Callable[[], nn.Module]
+
+    @nn.compact
+    def __call__(self, x: Any, mask: Array | None, carry: PyTree, begins: Array | None) -> tuple[Any, PyTree]:
+        x, carry = _through(self.torso(), x, carry, begins)
+        return self.head()(x, mask), carry
+
+
+class _Critic(nn.Module):
+    torso: Callable[[], Callable[..., Any]]
+    head: Callable[[], nn.Module]
+
+    @nn.compact
+    def __call__(self, x: Any, carry: PyTree, begins: Array | None) -> tuple[Array, PyTree]:
+        x, carry = _through(self.torso(), x, carry, begins)
+        return self.head()(x), carry
+
+
+def _through(torso: Callable[..., Any], x: Any, carry: PyTree, begins: Array | None) -> tuple[Any, PyTree]:
+    return (torso(x), None) if carry is None else torso(x, carry, begins)
+
+
+def make_networks(spec: Spec, config: Config) -> Networks:
+    """Build the networks for an environment.
+
+    Args:
+        spec: the environment's spaces. Observations may hold an action mask, and what only the critic sees
+            (``jaxrl.observations``). Actions: what ``policy_head`` takes.
+        config: static configuration.
+
+    Raises:
+        ValueError: for an action space that policies do not cover, a torso that does not suit observations, or a torso
+            that is shared although the critic sees more.
+    """
+    whole = spec.observation_space
+    actor_space, actor_sees = observations.without(whole, observations.ACTION_MASK, observations.PRIVILEGED)
+    critic_space, critic_sees = observations.without(whole, observations.ACTION_MASK)
+    mask_of = observations.action_mask(whole, spec.action_space)
+    require(
+        not config.shared_torso or actor_space == critic_space, "shared_torso", True,
+        f"must be false where the critic sees an entry {observations.PRIVILEGED!r} that the actor does not",
+    )  # fmt: skip
+    kinds = {"actor": torso_kind(actor_space, config.torso)}
+    kinds["critic"] = torso_kind(critic_space, config.torso)
+    gaussian = {
+        "state_dependent": config.state_dependent_std,
+        "parametrization": config.std_parametrization,
+        "initial_log_std": math.log(config.initial_std),
+        "min_std": config.min_std,
+    }
+    head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
+    head()  # refuse an unsupported space now
+    require(
+        config.value_head == "scalar" or not (spec.reward_shape or config.normalize_value), "value_head",
+        config.value_head, "must be 'scalar' with vector rewards and with normalize_value",
+    )  # fmt: skip
+
+    def torso(side: str) -> nn.Module:
+        kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
+        settings = config.hidden_sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+        if cell != "none":
+            return RecurrentTorso(
+                kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,
+                config.rnn_concat_input,
+            )  # fmt: skip
+        return MLP(*settings) if kind == "mlp" else Torso(kind, *settings)
+
+    def value_head() -> nn.Module:
+        if config.value_head == "two_hot":
+            return ValuesHead(config.num_bins, nn.initializers.zeros)
+        if spec.reward_shape:
+            return ValuesHead(spec.reward_shape[0], nn.initializers.orthogonal(1.0))
+        return ValueHead(nn.initializers.orthogonal(1.0))
+
+    shared = torso("actor") if config.shared_torso else None
+    own = lambda side: lambda: (lambda x: x) if shared is not None else torso(side)
+    actor, critic = _Actor(own("actor"), head), _Critic(own("critic"), value_head)
+
+    def prepared(policy: Policy, observation: PyTree) -> PyTree:
+        """The observation, normalised."""
+        if not config.normalize_observation:
+            return observation
+        vectors = observations.vectors(whole, observation)
+        vectors = normalization.apply(policy.observation, vectors, OBSERVATION_CLIP)
+        return observations.with_vectors(whole, observation, vectors)
+
+    def inputs(side: str, observation: PyTree) -> Any:
+        space, sees = (actor_space, actor_sees) if side == "actor" else (critic_space, critic_sees)
+        return torso_input(space, sees(observation), kinds[side])
+
+    def features(policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, side: str) -> tuple:
+        """What a side's own layers are given, its carry, and the carry of a shared torso after it."""
+        x = inputs(side, prepared(policy, observation))
+        carry = carry or {}
+        if shared is None:
+            return x, carry.get(side), None
+        if not config.recurrent:
+            return shared.apply(policy.params["torso"], x), None, None
+        x, after = shared.apply(policy.params["torso"], x, carry["torso"], begins)
+        return x, None, {"torso": after}
+
+    def mask(observation: PyTree) -> Array | None:
+        return None if mask_of is None else mask_of(observation)
+
+    def run(policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...]) -> tuple:
+        """The outputs of the sides, and the carry after them."""
+        made, after = {}, {}
+        for side in sides:
+            if shared is None or not made:
+                x, own_carry, shared_after = features(policy, observation, carry, begins, side)
+            if side == "actor":
+                made[side], new = actor.apply(policy.params["actor"], x, mask(observation), own_carry, begins)
+            else:
+                made[side], new = critic.apply(policy.params["critic"], x, own_carry, begins)
+            after |= shared_after or ({} if new is None else {side: new})
+        return tuple(made.values()), after if config.recurrent else carry
+
+    def init(key: Key) -> PyTree:
+        actor_key, critic_key = jax.random.split(key)
+        observation = jax_spaces.zeros(whole, (1, 1) if config.recurrent else (1,))
+        carry = networks.initial_carry(1)
+        params = {}
+        if shared is not None:
+            x, torso_key = inputs("actor", observation), jax.random.fold_in(key, 2)
+            args = (carry["torso"],) if config.recurrent else ()
+            params["torso"] = shared.init(torso_key, x, *args)
+        policy = Policy(params, networks.init_normalizers().observation)
+        x, own_carry, _ = features(policy, observation, carry, None, "actor")
+        no_mask = None if mask_of is None else jnp.ones_like(mask(observation))
+        params["actor"] = actor.init(actor_key, x, no_mask, own_carry, None)
+        x, own_carry, _ = features(policy, observation, carry, None, "critic")
+        return params | {"critic": critic.init(critic_key, x, own_carry, None)}
+
+    def act(policy: Policy, observation: PyTree, carry: PyTree) -> tuple[Any, PyTree]:
+        if not config.recurrent:
+            return run(policy, observation, carry, None, ("actor",))[0][0], carry
+        sides = ("actor", "critic") if "critic" in carry else ("actor",)
+        observation = jax.tree.map(lambda x: x[None], observation)
+        outputs, carry = run(policy, observation, carry, None, sides)
+        return jax.tree.map(lambda x: x[0], outputs[0]), carry
+
+    def stepwise(policy: Policy, observation: PyTree, carry: PyTree) -> Outputs:
+        both = ("actor", "critic")
+        if not config.recurrent:
+            return Outputs(*run(policy, observation, carry, None, both)[0], carry)
+        shape = jax.tree.leaves(carry)[0].shape[:2]
+        flat = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), observation)
+        outputs, after = run(policy, flat, minibatches.items(carry), None, both)
+        back = lambda tree, skip: jax.tree.map(lambda x: x.reshape(*shape, *x.shape[skip:]), tree)
+        return Outputs(*back(outputs, 2), back(after, 1))
+
+    networks = Networks(
+        spec=spec,
+        config=config,
+        init=init,
+        act=act,
+        actor=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor",))[0][0],
+        critic=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("critic",))[0][0],
+        both=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor", "critic"))[0],
+        stepwise=stepwise,
+    )
+    return networks
+
+
+def make_act(networks: Networks) -> Callable[..., tuple[PyTree, PyTree, dict[str, Any]]]:
+    """``act`` of an algorithm. Its extras are the ``log_prob`` and, of recurrent networks, the ``carry`` before the
+    step."""
+
+    def act(policy, observation, carry, key, hp, explore=True):
+        del hp
+        distribution, after = networks.act(policy, observation, carry)
+        if not explore:
+            return distribution.mode(), after, {}
+        action = distribution.sample(seed=key)
+        extras = {"log_prob": distribution.log_prob(action)}
+        return action, after, {**extras, "carry": carry} if networks.config.recurrent else extras
+
+    return act
+
+
+class Estimates(NamedTuple):
+    """What is learned from, ``[T, B]`` each."""
+
+    advantage: Array
+    value: Array
+    """The critic's, as it was; in the units of its outputs."""
+    target: Array
+    """What it is to be; likewise. With vector rewards these two are ``[T, B, K]``."""
+
+
+def ended(rollout: Rollout) -> Array:
+    """``[T, B]`` where the next step begins another episode: at its end, and at a dummy step of a host environment."""
+    t = rollout.transitions
+    done = t.terminated | t.truncated
+    return done if rollout.valid is None else done | ~rollout.valid.astype(bool)
+
+
+def begins(rollout: Rollout) -> Array:
+    """``[T, B]`` where an episode begins; the first step has a stored state, which was reset if need be."""
+    return jnp.concatenate([jnp.zeros_like(ended(rollout)[:1]), ended(rollout)[:-1]])
+
+
+def values(networks: Networks, policy: Policy, transitions: Transition, carry: PyTree) -> tuple[Array, Array]:
+    """The critic's outputs for observations and for true successors ``[T, B]``, by the states stored with the steps."""
+    if not networks.config.recurrent:
+        value = lambda observation: networks.critic(policy, observation, (), None)
+        return value(transitions.observation), value(transitions.next_observation)
+    now = networks.stepwise(policy, transitions.observation, carry)
+    return now.value, networks.stepwise(policy, transitions.next_observation, now.carry).value
+
+
+def normalize_rewards(
+    networks: Networks, normalizers: Normalizers, rollout: Rollout, discount: Array
+) -> tuple[Array, Normalizers]:
+    """Rewards divided by the deviation of their discounted sum, and the statistics that these have joined."""
+    reward, c = rollout.transitions.reward, networks.config
+    if not c.normalize_reward:
+        return reward, normalizers
+    over = ended(rollout)
+    over = over.reshape(over.shape + (1,) * (reward.ndim - 2))
+    last, sums = normalization.discounted_sums(normalizers.sums, reward, over, discount)
+    statistics = normalization.update(normalizers.reward, sums, rollout.valid, c.axis_name)
+    scaled = reward / jnp.sqrt(statistics.variance + normalization.EPSILON)
+    scaled = jnp.clip(scaled, -OBSERVATION_CLIP, OBSERVATION_CLIP)
+    return scaled, normalizers._replace(reward=statistics, sums=last)
+
+
+def observe(networks: Networks, normalizers: Normalizers, rollout: Rollout) -> Normalizers:
+    """The statistics after a rollout's observations. What acted saw the old ones, and so does the update."""
+    c = networks.config
+    if not c.normalize_observation:
+        return normalizers
+    seen = observations.vectors(networks.spec.observation_space, rollout.transitions.observation)
+    return normalizers._replace(
+        observation=normalization.update(normalizers.observation, seen, rollout.valid, c.axis_name)
+    )
+
+
+def estimate(
+    networks: Networks,
+    params: PyTree,
+    normalizers: Normalizers,
+    rollout: Rollout,
+    hp: Any,
+    *,
+    reward_to_go: bool = False,
+) -> tuple[Estimates, Normalizers]:
+    """Generalised advantage estimates and targets of a rollout, and the statistics that it has joined.
+
+    Args:
+        networks: of the algorithm.
+        params: with which it was collected.
+        normalizers: likewise.
+        rollout: ``[T, B, ...]``.
+        hp: with ``discount`` and ``gae_lambda``.
+        reward_to_go: whether the targets are Monte Carlo returns, bootstrapped where the rollout ends, and not
+            advantage plus value.
+    """
+    t, c = rollout.transitions, networks.config
+    reward, normalizers = normalize_rewards(networks, normalizers, rollout, hp.discount)
+    policy = Policy(params, normalizers.observation)
+    value, next_value = values(networks, policy, t, rollout.extras.get("carry", ()))
+    value, next_value = (networks.value_of(x, normalizers) for x in (value, next_value))
+    over = [x.reshape(x.shape + (1,) * (value.ndim - x.ndim)) for x in (t.terminated, t.truncated)]
+    over = [jnp.broadcast_to(x, value.shape) for x in over]
+    advantage = generalized_advantage_estimation(reward, value, next_value, *over, hp.discount, hp.gae_lambda)
+    target = lambda_returns(reward, next_value, *over, hp.discount, 1.0) if reward_to_go else advantage + value
+    if c.normalize_value:
+        # The statistics take both, as rl_games has it.
+        statistics = normalizers.value
+        for x in (value, target):
+            statistics = normalization.update(statistics, x, rollout.valid, c.axis_name)
+        value, target = (normalization.apply(statistics, x) for x in (value, target))
+        normalizers = normalizers._replace(value=statistics)
+    if networks.spec.reward_shape:
+        advantage = jnp.sum(advantage, axis=-1)
+    return Estimates(advantage, value, target), observe(networks, normalizers, rollout)
+
+
+class Steps(NamedTuple):
+    """What gradient steps see of a rollout: ``[N, ...]``, or time-major sequences ``[T, N, ...]``."""
+
+    observation: PyTree
+    action: PyTree
+    log_prob: Array
+    advantage: Array
+    value: Array
+    target: Array
+    valid: Array | None
+    begins: Array | None
+    """None if nothing is recurrent."""
+    old: Any
+    """The distribution that acted, or None."""
+
+
+class Batch(NamedTuple):
+    """Items to draw minibatches from, or a minibatch of them."""
+
+    steps: Steps
+    carry: PyTree
+    """Stored states at the beginning of the sequences ``[N, ...]``; ``()`` if nothing is recurrent."""
+
+
+def batch_of(networks: Networks, rollout: Rollout, estimates: Estimates, old: Any = None) -> Batch:
+    """A rollout as items: single steps, or sequences with their stored states."""
+    t, c = rollout.transitions, networks.config
+    steps = Steps(
+        t.observation, t.action, rollout.extras["log_prob"], *estimates, rollout.valid,
+        begins(rollout) if c.recurrent else None, old,
+    )  # fmt: skip
+    if not c.recurrent:
+        return Batch(minibatches.items(steps), ())
+    length = c.sequence_length or c.rollout_length
+    first = jax.tree.map(lambda x: x[::length], rollout.extras["carry"])
+    return Batch(minibatches.sequences(steps, length), minibatches.items(first))
+
+
+def steps_of(networks: Networks, batch: Batch) -> Steps:
+    """The steps as the networks want them: time-major, if they are recurrent."""
+    return minibatches.time_major(batch.steps) if networks.config.recurrent else batch.steps
+
+
+def old_distribution(networks: Networks, policy: Policy, rollout: Rollout) -> Any:
+    """``[T, B]`` the distribution that acted."""
+    if not networks.config.recurrent:
+        return networks.actor(policy, rollout.transitions.observation, (), None)
+    return networks.stepwise(policy, rollout.transitions.observation, rollout.extras["carry"]).distribution
+
+
+def normalized_advantage(config: Config, advantage: Array, valid: Array | None) -> Array:
+    """Advantages with mean 0 and deviation 1, over the devices too."""
+    return normalize(advantage, valid, axis_name=config.axis_name)
+
+
+def value_loss(networks: Networks, output: Array, steps: Steps) -> Array:
+    """The mean error of the critic, summed over the rewards of a vector."""
+    error = networks.value_error(output, steps.target)
+    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
+
+
+def fit_value(
+    networks: Networks,
+    optimizer: optax.GradientTransformation,
+    params: PyTree,
+    opt_state: optax.OptState,
+    statistics: PyTree,
+    batch: Batch,
+    key: Key,
+    passes: minibatches.Passes,
+    *,
+    learning_rate: Array,
+    max_grad_norm: Array | None = None,
+) -> minibatches.Descent:
+    """Regress a critic of its own upon the targets of a rollout.
+
+    Args:
+        networks: of the algorithm.
+        optimizer: of the critic.
+        params: the critic's.
+        opt_state: of the critic's parameters as one vector.
+        statistics: of observations.
+        batch: all items.
+        key: consumed.
+        passes: how many.
+        learning_rate: step size.
+        max_grad_norm: bound of the gradient's global norm; None for none.
+    """
+
+    def loss(params, batch):
+        steps = steps_of(networks, batch)
+        output = networks.critic(Policy({"critic": params}, statistics), steps.observation, batch.carry, steps.begins)
+        error = value_loss(networks, output, steps)
+        return error, {"value_loss": error}
+
+    return minibatches.descend(
+        loss, optimizer, params, opt_state, batch, key, passes,
+        learning_rate=learning_rate, max_grad_norm=max_grad_norm, axis_name=networks.config.axis_name,
+    )  # fmt: skip
+
+
+def policy_gradient_loss(
+    log_prob: Array, advantage: Array, value_loss: Array, entropy: Array, valid: Array | None, hp: Any
+) -> tuple[Array, dict[str, Array]]:
+    """``mean(-A log pi(a|s)) + c_v L_V - c_e mean(H)``, the loss of A3C and IMPALA, and its parts.
+
+    Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
+    """
+    policy_loss, entropy = masked_mean(-advantage * log_prob, valid), masked_mean(entropy, valid)
+    total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
+    return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+
+
+def require_bounded_gaussian(spec: Spec, config: Config, field: str, value: Any) -> None:
+    """Raise unless actions are drawn from a Gaussian over one ``Box``."""
+    require(
+        isinstance(spec.action_space, spaces.Box) and config.continuous == "gaussian", field, value,
+        f"needs a Gaussian policy over a Box, but the actions are {spec.action_space}",
+    )  # fmt: skip

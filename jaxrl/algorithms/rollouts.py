@@ -1,0 +1,34 @@
+"""What all algorithms share that learn from rollouts: how long they are, and the networks' sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxrl.networks.torsos import ACTIVATIONS, TORSOS
+from jaxrl.validation import require_choice, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What changes the program's shape."""
+
+    num_envs: int = 4
+    """Environments stepped side by side."""
+    rollout_length: int = 128
+    """Steps of each environment between two updates."""
+    torso: str = "auto"
+    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Widths of the dense layers, after the convolutions of a torso that has some."""
+    activation: str = "tanh"
+    """Of the dense layers."""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "num_envs", "rollout_length")
+        require_choice(self, "torso", TORSOS)
+        require_choice(self, "activation", ACTIVATIONS)
+
+    @property
+    def rollout_size(self) -> int:
+        """Transitions of a rollout."""
+        return self.num_envs * self.rollout_length

@@ -1,0 +1,71 @@
+"""Presets of the policy-gradient family, PPO apart; they are taken by themselves.
+
+They were chosen by what the sources do on tasks of this size, and are not yet tuned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrl.experiment.presets.preset import Preset
+from jaxrl.schedules import linear
+
+_FITTED: dict[str, Any] = {
+    "num_envs": 4,
+    "rollout_length": 256,
+    "hidden_sizes": (64, 64),
+    "activation": "tanh",
+    "reward_to_go": False,
+    "value_iterations": 10,
+    "value_minibatches": 8,
+}
+_TRUST_REGION = {"discount": 0.99, "gae_lambda": 0.98, "critic_learning_rate": 1e-3, "max_kl": 0.01, "damping": 0.01}
+
+
+def _cartpole(algorithm: str, total_steps: int, source: str, hyperparameters: Any, config: Any) -> Preset:
+    return Preset(f"{algorithm}/CartPole-v1", algorithm, "CartPole-v1", source, hyperparameters, config, total_steps)
+
+
+PRESETS = [
+    _cartpole(
+        "trpo",
+        100_000,
+        "after RL Baselines3 Zoo, hyperparams/trpo.yml, CartPole-v1; chosen here: sizes of batches, damping",
+        _TRUST_REGION,
+        _FITTED,
+    ),
+    _cartpole("npg", 200_000, "as trpo/CartPole-v1", _TRUST_REGION, _FITTED),
+    _cartpole(
+        "vpg",
+        400_000,
+        "chosen here, after Spinning Up's defaults",
+        {
+            "learning_rate": linear(5e-3, 0.0, fraction=1.0),
+            "critic_learning_rate": 1e-3,
+            "discount": 0.99,
+            "gae_lambda": 0.97,
+        },
+        _FITTED,
+    ),
+    _cartpole(
+        "a2c",
+        500_000,
+        "after RL Baselines3 Zoo, hyperparams/a2c.yml, CartPole-v1; chosen here: an annealed learning rate",
+        {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0},
+        {"num_envs": 8, "rollout_length": 16},
+    ),
+    _cartpole(
+        "a3c",
+        500_000,
+        "as a2c/CartPole-v1",
+        {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
+        {"num_workers": 8, "num_envs": 8, "rollout_length": 32},
+    ),
+    _cartpole(
+        "impala",
+        1_000_000,
+        "after RLlib, tuned_examples/impala/cartpole-impala.yaml; chosen here: batches, an annealed learning rate",
+        {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.01, "max_grad_norm": 40.0},
+        {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
+    ),
+]

@@ -1,0 +1,100 @@
+"""Entries of a ``Dict`` observation that are not features for all: action masks, and what only a critic may see.
+
+An environment offers them by these names in its observation space, and nothing else has to know: loops, replay buffers
+    and simulators on the host carry them as they carry the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl import spaces as jax_spaces
+from jaxrl.validation import require
+
+PyTree = Any
+
+ACTION_MASK = "action_mask"
+"""One vector, nonzero where a choice is allowed: an entry for each choice of each discrete part of the action, in
+order."""
+PRIVILEGED = "privileged"
+"""What the critic sees beside the rest, and the actor does not."""
+
+
+def without(space: spaces.Space, *names: str) -> tuple[spaces.Space, Callable[[PyTree], PyTree]]:
+    """Leave entries out of a ``Dict`` space.
+
+    Returns:
+        The space that is left, and the function that takes its elements out of whole observations. A single entry that
+        is left stands for itself, not in a dictionary.
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+    if not isinstance(space, spaces.Dict) or not set(names) & set(space.spaces):
+        return space, lambda observation: observation
+    kept = {name: s for name, s in space.spaces.items() if name not in names}
+    require(bool(kept), "observation_space", space, f"needs an entry beside {' and '.join(names)}")
+    if len(kept) == 1:
+        (name,) = kept
+        return kept[name], lambda observation: observation[name]
+    return spaces.Dict(kept), lambda observation: {name: observation[name] for name in kept}
+
+
+def action_mask(space: spaces.Space, action_space: spaces.Space) -> Callable[[PyTree], Any] | None:
+    """The function that takes the mask ``[..., num_choices]`` of booleans out of observations; None if there is none.
+
+    Raises:
+        ValueError: if the mask has another size than the action space has choices.
+    """
+    if not isinstance(space, spaces.Dict) or ACTION_MASK not in space.spaces:
+        return None
+    size, choices = jax_spaces.flat_size(space.spaces[ACTION_MASK]), num_choices(action_space)
+    require(
+        size == choices and space.spaces[ACTION_MASK].shape == (size,), f"observation_space[{ACTION_MASK!r}]",
+        space.spaces[ACTION_MASK], f"must be a vector of {choices} entries, one for each choice of {action_space}",
+    )  # fmt: skip
+    return lambda observation: jnp.asarray(observation[ACTION_MASK]) != 0
+
+
+def num_choices(action_space: spaces.Space) -> int:
+    """How many entries a mask of this action space has: continuous parts have none, a bit has two."""
+    match action_space:
+        case spaces.Discrete():
+            return int(action_space.n)
+        case spaces.MultiDiscrete():
+            return int(np.sum(action_space.nvec))
+        case spaces.MultiBinary():
+            return 2 * int(np.prod(action_space.shape))
+        case spaces.Dict() | spaces.Tuple():
+            return sum(num_choices(s) for s in jax_spaces.children(action_space).values())
+    return 0
+
+
+def vectors(space: spaces.Space, observation: PyTree) -> PyTree:
+    """What a normaliser takes of an observation: each ``Box`` but images and bytes; None for the rest."""
+    match space:
+        case spaces.Dict():
+            return {name: vectors(s, observation[name]) for name, s in space.spaces.items() if name != ACTION_MASK}
+        case spaces.Tuple():
+            return tuple(vectors(s, x) for s, x in zip(space.spaces, observation, strict=True))
+        case spaces.Box() if len(space.shape) < 3 and space.dtype != np.uint8:
+            return observation
+    return None
+
+
+def with_vectors(space: spaces.Space, observation: PyTree, replaced: PyTree) -> PyTree:
+    """The observation with the parts that ``vectors`` took replaced."""
+    match space:
+        case spaces.Dict():
+            return {
+                name: observation[name] if name == ACTION_MASK else with_vectors(s, observation[name], replaced[name])
+                for name, s in space.spaces.items()
+            }
+        case spaces.Tuple():
+            return tuple(with_vectors(*x) for x in zip(space.spaces, observation, replaced, strict=True))
+    return observation if replaced is None else replaced

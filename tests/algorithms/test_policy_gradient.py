@@ -1,0 +1,208 @@
+"""Networks, normalisers and advantages of the policy-gradient family."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from jaxrl import normalization
+from jaxrl.algorithms import policy_gradient, ppo
+from jaxrl.algorithms.policy_gradient import Policy
+from jaxrl.envs import toys
+from jaxrl.types import Rollout, Spec, Transition
+
+T, B = 8, 3
+CONFIG = policy_gradient.Config(num_envs=B, rollout_length=T, hidden_sizes=(4,), rnn_size=3)
+
+
+def spec_of(observation=None, action=None, **more):
+    observation = spaces.Box(-9, 9, (2,), np.float32) if observation is None else observation
+    return Spec("test", observation, spaces.Discrete(3) if action is None else action, **more)
+
+
+def replaced(**changes):
+    return dataclasses.replace(CONFIG, **changes)
+
+
+def steps(rng, reward_shape=()):
+    """Transitions in which the successor within an episode is the next observation."""
+    observation, successor = rng.normal(size=(2, T, B, 2)).astype(np.float32)
+    terminated, truncated = rng.random((T, B)) < 0.15, rng.random((T, B)) < 0.15
+    terminated[2, 0], truncated[3, 1] = True, True
+    inside = ~(terminated | truncated)[:-1]
+    successor[:-1] = np.where(inside[..., None], observation[1:], successor[:-1])
+    reward = rng.normal(size=(T, B, *reward_shape)).astype(np.float32)
+    action = rng.integers(0, 3, (T, B))
+    return Transition(observation, action, reward, terminated, truncated, successor)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def play(networks, policy, transitions, carry):
+    """Act step by step as the loops do, and record what ``act`` does."""
+
+    def step(carry, t):
+        distribution, after = networks.act(policy, t.observation, carry)
+        done = t.terminated | t.truncated
+        zero = networks.initial_carry(B)
+        after = jax.tree.map(lambda z, a: jnp.where(done[:, None], z, a), zero, after)
+        return after, {"log_prob": distribution.log_prob(t.action), "carry": carry}
+
+    return jax.lax.scan(step, carry, transitions)[1]
+
+
+RECURRENT = {
+    "both": {"actor_rnn": "lstm", "critic_rnn": "gru"},
+    "actor": {"actor_rnn": "gru"},
+    "shared": {"actor_rnn": "lstm", "critic_rnn": "lstm", "shared_torso": True},
+    "before": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_before_mlp": True, "sequence_length": 4},
+    "critic": {"critic_rnn": "lstm", "rnn_layer_norm": True, "rnn_concat_input": True, "sequence_length": 2},
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
+    config = replaced(**RECURRENT[kind])
+    networks = policy_gradient.make_networks(spec_of(), config)
+    params = jax.jit(networks.init)(key)
+    policy, transitions = Policy(params, ()), steps(rng)
+    carry = jax.tree.map(lambda x: x + 0.5, networks.initial_carry(B))
+    extras = play(networks, policy, transitions, carry)
+    rollout = Rollout(transitions, extras, carry)
+
+    # A loop in which nothing is batched over time: carry the critic by hand, and look ahead from it.
+    value, successor = [], []
+    after = carry
+    critic = jax.jit(lambda x, c: networks.stepwise(policy, x[None], jax.tree.map(lambda y: y[None], c)))
+    for t in range(T):
+        now = critic(transitions.observation[t], after)
+        following = jax.tree.map(lambda x: x[0], now.carry)
+        value.append(now.value[0])
+        successor.append(critic(transitions.next_observation[t], following).value[0])
+        done = (transitions.terminated | transitions.truncated)[t]
+        after = jax.tree.map(lambda x, done=done: jnp.where(done[:, None], 0.0, x), following)
+
+    @jax.jit
+    def recomputed(rollout):
+        got = policy_gradient.values(networks, policy, rollout.transitions, rollout.extras["carry"])
+        zeros = jnp.zeros((T, B))
+        batch = policy_gradient.batch_of(networks, rollout, policy_gradient.Estimates(got[0], zeros, zeros))
+        seen = policy_gradient.steps_of(networks, batch)
+        distribution, output = networks.both(policy, seen.observation, batch.carry, seen.begins)
+        return got, distribution.log_prob(seen.action), seen.log_prob, output, seen.advantage
+
+    got, log_prob, acted, output, expected = recomputed(rollout)
+    np.testing.assert_allclose(got[0], np.stack(value), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got[1], np.stack(successor), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(log_prob, acted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+    assert log_prob.shape == (config.sequence_length or T, B * T // (config.sequence_length or T))
+
+
+def test_dummy_steps_of_a_host_environment_end_an_episode(rng):
+    transitions, valid = steps(rng), np.ones((T, B), bool)
+    valid[5, 2] = False
+    rollout = Rollout(transitions, {}, (), valid)
+    begins = np.asarray(policy_gradient.begins(rollout))
+    done = transitions.terminated | transitions.truncated | ~valid
+    np.testing.assert_array_equal(begins[1:], done[:-1])
+    assert not begins[0].any()
+
+
+def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
+    networks = policy_gradient.make_networks(spec_of(reward_shape=(2,)), CONFIG)
+    params, transitions = networks.init(key), steps(rng, (2,))
+    hp = ppo.Hyperparameters(discount=0.9, gae_lambda=0.8)
+    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), Rollout(transitions, {}, ()), hp)
+    value, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
+    assert value.shape == got.target.shape == (T, B, 2)
+    want = np.zeros((B, 2))
+    for t in reversed(range(T)):
+        terminated, truncated = transitions.terminated[t][:, None], transitions.truncated[t][:, None]
+        delta = transitions.reward[t] + 0.9 * np.where(terminated, 0, successor[t]) - value[t]
+        want = delta + 0.9 * 0.8 * np.where(terminated | truncated, 0, want)
+        np.testing.assert_allclose(got.advantage[t], want.sum(-1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(got.target[t], want + value[t], rtol=1e-4, atol=1e-5)
+
+
+def test_monte_carlo_targets(rng, key):
+    networks = policy_gradient.make_networks(spec_of(), CONFIG)
+    params, transitions = networks.init(key), steps(rng)
+    rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
+    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), rollout, hp, reward_to_go=True)
+    _, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
+    total = np.asarray(successor[-1])
+    for t in reversed(range(T)):
+        total = np.where(transitions.truncated[t], successor[t], total)
+        total = transitions.reward[t] + 0.9 * np.where(transitions.terminated[t], 0, total)
+        np.testing.assert_allclose(got.target[t], total, rtol=1e-4, atol=1e-5)
+
+
+def test_normalised_rewards_observations_and_values(rng, key):
+    config = replaced(normalize_observation=True, normalize_reward=True, normalize_value=True)
+    networks = policy_gradient.make_networks(spec_of(), config)
+    params, transitions = networks.init(key), steps(rng)
+    before = networks.init_normalizers()._replace(sums=jnp.arange(3.0))
+    rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
+    got, after = policy_gradient.estimate(networks, params, before, rollout, hp)
+
+    total, sums = np.arange(3.0), []
+    for t in range(T):
+        total = 0.9 * total + transitions.reward[t]
+        sums.append(total)
+        total = np.where(transitions.terminated[t] | transitions.truncated[t], 0, total)
+    scaled, _ = policy_gradient.normalize_rewards(networks, before, rollout, 0.9)
+    np.testing.assert_allclose(scaled, transitions.reward / np.std(sums), rtol=1e-4)
+    np.testing.assert_allclose(after.sums, total, rtol=1e-5)
+    flat = transitions.observation.reshape(-1, 2)
+    np.testing.assert_allclose(after.observation.mean, flat.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(after.observation.variance, flat.var(0), rtol=1e-4)
+    # Before anything was seen the critic's outputs are values; its targets have mean 0 and deviation 1 with them.
+    value, _ = policy_gradient.values(networks, Policy(params, before.observation), transitions, ())
+    target = normalization.undo(after.value, got.target)
+    both = np.concatenate([np.ravel(value), np.ravel(target)])
+    np.testing.assert_allclose(after.value.mean, both.mean(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(after.value.variance, both.var(), rtol=1e-3)
+    np.testing.assert_allclose(target - value, got.advantage, rtol=1e-3, atol=1e-4)
+
+
+def test_only_the_critic_sees_what_is_privileged(key):
+    space = spaces.Dict(privileged=spaces.Box(-9, 9, (3,)), x=spaces.Box(-9, 9, (2,)))
+    networks = policy_gradient.make_networks(spec_of(space), CONFIG)
+    policy = Policy(networks.init(key), ())
+    one, other = ({"privileged": jnp.full((1, 3), v), "x": jnp.ones((1, 2))} for v in (0.0, 1.0))
+    (d1, v1), (d2, v2) = (networks.both(policy, o, (), None) for o in (one, other))
+    np.testing.assert_array_equal(d1.logits, d2.logits)
+    assert v1 != v2
+    with pytest.raises(ValueError, match="shared_torso"):
+        policy_gradient.make_networks(spec_of(space), replaced(shared_torso=True))
+
+
+def test_masks_go_through_the_networks(key):
+    env = toys.forbidden(4)
+    networks = policy_gradient.make_networks(env.spec, CONFIG)
+    policy = Policy(networks.init(key), ())
+    observation = {"action_mask": jnp.array([[1, 0, 0, 1]], jnp.int8), "nothing": jnp.zeros((1, 1))}
+    distribution, _ = networks.act(policy, observation, ())
+    np.testing.assert_array_equal(np.isfinite(distribution.logits), [[True, False, False, True]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"actor_rnn": "rnn"}, "actor_rnn"),
+        ({"actor_rnn": "lstm", "shared_torso": True}, "critic_rnn"),
+        ({"sequence_length": 3}, "sequence_length"),
+        ({"continuous": "cauchy"}, "continuous"),
+        ({"std_parametrization": "square"}, "std_parametrization"),
+        ({"initial_std": 0.0}, "initial_std"),
+        ({"value_head": "twohot"}, "two_hot"),
+        ({"optimizer": "sgd"}, "optimizer"),
+    ],
+)
+def test_bad_configurations_are_refused_by_name(changes, match):
+    with pytest.raises(ValueError, match=match):
+        replaced(**changes)

@@ -1,0 +1,280 @@
+"""Updates of the policy-gradient family, each against what defines it."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+from jax.flatten_util import ravel_pytree
+
+from jaxrl.algorithms import a2c, a3c, impala, npg, ppo, trpo, vpg
+from jaxrl.types import Rollout, Spec, Transition
+
+T, B = 6, 8
+SPEC = Spec("test", spaces.Box(-9, 9, (2,), np.float32), spaces.Discrete(3))
+SIZES = {"num_envs": B, "rollout_length": T, "hidden_sizes": (4,)}
+
+
+def rollout_of(agent, state, rng, num_envs=B, hp=None):
+    """A rollout of random observations, each the successor of the one before within an episode; the agent acts."""
+    observation, successor = rng.normal(size=(2, T, num_envs, 2)).astype(np.float32)
+    terminated, truncated = rng.random((T, num_envs)) < 0.1, rng.random((T, num_envs)) < 0.1
+    reward = rng.normal(size=(T, num_envs)).astype(np.float32)
+    inside = ~(terminated | truncated)[:-1, :, None]
+    successor[:-1] = np.where(inside, observation[1:], successor[:-1])
+
+    @jax.jit
+    def play(state):
+        def step(carry, x):
+            observation, key = x
+            action, carry, extras = agent.act(agent.policy(state), observation, carry, key, hp)
+            return carry, (action, extras)
+
+        return jax.lax.scan(step, agent.initial_carry(num_envs), (observation, jax.random.split(jax.random.key(5), T)))[
+            1
+        ]
+
+    action, extras = play(state)
+    transitions = Transition(observation, action, reward, terminated, truncated, successor)
+    return Rollout(transitions, extras, agent.initial_carry(num_envs))
+
+
+def flat(tree):
+    return np.asarray(ravel_pytree(tree)[0])
+
+
+def test_a2c_is_ppo_with_one_epoch_and_one_minibatch(rng, key):
+    agent = a2c.make(SPEC, a2c.Config(**SIZES))
+    switches = {"num_epochs": 1, "num_minibatches": 1, "normalize_advantage": False, "optimizer": "rmsprop"}
+    twin = ppo.make(SPEC, ppo.Config(**SIZES, **switches))
+    hp = agent.hyperparameters
+    twin_hp = ppo.Hyperparameters(learning_rate=7e-4, gae_lambda=1.0, clip=0.1)
+    state, other = agent.init(key, hp), twin.init(key, twin_hp)
+    rollout = rollout_of(agent, state, rng)
+    new, _ = jax.jit(agent.update)(state, rollout, key, hp)
+    same, _ = jax.jit(twin.update)(other, rollout, key, twin_hp)
+    np.testing.assert_array_equal(flat(new.params), flat(same.params))
+
+    # And both are A2C as it is written: the gradient of -A log pi + c_v (V - R)^2 / 2 - c_e H.
+    value = agent.value
+    t = rollout.transitions
+    values = np.asarray(jax.vmap(lambda o: value(state, o))(t.observation))
+    following = np.asarray(jax.vmap(lambda o: value(state, o))(t.next_observation))
+    returns, total = np.zeros((T, B)), following[-1]
+    for i in reversed(range(T)):
+        total = np.where(t.truncated[i], following[i], total)
+        total = t.reward[i] + 0.99 * np.where(t.terminated[i], 0, total)
+        returns[i] = total
+
+    def loss(params):
+        own = state._replace(params=params)
+        log_probs = jax.nn.log_softmax(_logits(params, t.observation))
+        log_prob = jnp.take_along_axis(log_probs, t.action[..., None], -1)[..., 0]
+        error = returns - jax.vmap(lambda o: value(own, o))(t.observation)
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, -1)
+        return jnp.mean(-(returns - values) * log_prob + 0.5 * 0.5 * error**2 - 0.01 * entropy)
+
+    gradient = flat(jax.jit(jax.grad(loss))(state.params))
+    gradient = gradient * min(1.0, 0.5 / np.linalg.norm(gradient))
+    # RMSProp's first step, with statistics that start at zero.
+    step = 7e-4 * gradient / np.sqrt(0.01 * gradient**2 + 1e-5)
+    np.testing.assert_allclose(flat(new.params), flat(state.params) - step, rtol=1e-3, atol=1e-6)
+
+
+def _logits(params, x):
+    p = params["actor"]["params"]
+    for layer in p["MLP_0"].values():
+        x = jnp.tanh(x @ layer["kernel"] + layer["bias"])
+    head = p["CategoricalHead_0"]["Dense_0"]
+    return x @ head["kernel"] + head["bias"]
+
+
+@pytest.mark.parametrize("module", [npg, trpo])
+def test_a_trust_region_step_is_the_natural_gradient_by_the_dense_fisher_matrix(rng, key, module):
+    config = module.Config(**SIZES, value_iterations=2, cg_iterations=60)
+    agent = module.make(SPEC, config)
+    hp = module.Hyperparameters(max_kl=1e-4, damping=0.1)
+    state = agent.init(key, hp)
+    params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(key, p.shape), state.params)
+    state = state._replace(params=params)
+    rollout = rollout_of(agent, state, rng)
+    new, info = jax.jit(agent.update)(state, rollout, key, hp)
+
+    t = rollout.transitions
+    x, action = t.observation.reshape(-1, 2), t.action.reshape(-1)
+    vector, unravel = ravel_pytree(params["actor"])
+    log_probs = lambda v: jax.nn.log_softmax(_logits({"actor": unravel(v)}, x))
+    score = np.asarray(jax.jacobian(log_probs)(vector))
+    fisher = np.einsum("na,nak,nal->kl", np.exp(log_probs(vector)), score, score) / len(x) + 0.1 * np.eye(len(vector))
+    value, following = (np.asarray(jax.vmap(lambda o: agent.value(state, o))(o)) for o in (t.observation, t[-1]))
+    advantage, last = np.zeros((T, B)), np.zeros(B)
+    for i in reversed(range(T)):
+        delta = t.reward[i] + 0.99 * np.where(t.terminated[i], 0, following[i]) - value[i]
+        last = delta + 0.99 * 0.97 * np.where(t.terminated[i] | t.truncated[i], 0, last)
+        advantage[i] = last
+    advantage = ((advantage - advantage.mean()) / advantage.std()).reshape(-1)
+    gradient = -np.einsum("n,nk->k", advantage, score[np.arange(len(x)), action]) / len(x)
+    direction = np.linalg.solve(fisher, gradient)
+    step = np.sqrt(2 * 1e-4 / (direction @ fisher @ direction)) * direction
+    np.testing.assert_allclose(flat(new.params["actor"]) - vector, -step, rtol=2e-2, atol=2e-5)
+    assert info.metrics["kl"] <= 1e-4 or module is npg
+    if module is trpo:
+        assert info.metrics["step_fraction"] == 1
+
+
+def test_trpo_keeps_the_old_policy_if_no_step_will_do_but_fits_the_value(rng, key):
+    agent = trpo.make(SPEC, trpo.Config(**SIZES, value_iterations=2, cg_iterations=2, backtrack_iterations=1))
+    # No divergence is below it, and the step is not even finite.
+    hp = trpo.Hyperparameters(max_kl=-1.0)
+    state = agent.init(key, hp)
+    new, info = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+    assert info.metrics["accepted"] == 0
+    np.testing.assert_array_equal(flat(new.params["actor"]), flat(state.params["actor"]))
+    assert info.metrics["kl"] == 0
+    assert np.any(flat(new.params["critic"]) != flat(state.params["critic"]))
+
+
+def test_kl_early_stop_freezes_parameters_and_optimiser(rng, key):
+    config = ppo.Config(**SIZES, num_epochs=6, num_minibatches=1, kl_stop="k3", adam_epsilon=1e-8)
+    agent = ppo.make(SPEC, config)
+    hp = ppo.Hyperparameters(learning_rate=0.05, target_kl=1e-3)
+    state = agent.init(key, hp)
+    rollout = rollout_of(agent, state, rng)
+    new, _ = jax.jit(agent.update)(state, rollout, key, hp)
+    count = int(new.opt_state.count)
+    assert 0 < count < 6
+    # It is where as many epochs without the stop would have been.
+    plain = ppo.make(SPEC, dataclasses.replace(config, num_epochs=count, kl_stop="none"))
+    same, _ = jax.jit(plain.update)(state, rollout, key, hp)
+    np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-5, atol=1e-6)
+
+
+def test_the_policys_early_stop_does_not_stop_a_critic_with_its_own_optimiser(rng, key):
+    config = ppo.Config(
+        **SIZES, num_epochs=5, num_minibatches=1, kl_stop="k3", separate_optimizers=True, critic_epochs=7
+    )
+    agent = ppo.make(SPEC, config)
+    hp = ppo.Hyperparameters(learning_rate=0.05, target_kl=1e-4)
+    state = agent.init(key, hp)
+    new, _ = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+    assert int(new.opt_state.count) < 5
+    assert int(new.critic_opt_state.count) == 7
+
+
+def test_the_coefficient_and_the_learning_rate_adapt_in_the_state(rng, key):
+    config = ppo.Config(**SIZES, num_epochs=2, num_minibatches=2, kl_penalty=True, adaptive_learning_rate="iteration")
+    agent = ppo.make(SPEC, config)
+    hp = ppo.Hyperparameters(learning_rate=1e-5, kl_coefficient=0.4)
+    state = agent.init(key, hp)
+    new, info = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+    assert info.metrics["old_kl"] < 0.005
+    np.testing.assert_allclose(new.kl_coefficient, 0.2, rtol=1e-6)
+    np.testing.assert_allclose(new.learning_rate, 1.5e-5, rtol=1e-5)
+
+
+def test_impalas_actors_lag_behind_by_whole_updates(rng, key):
+    agent = impala.make(SPEC, impala.Config(**SIZES, policy_period=3))
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    update, copies = jax.jit(agent.update), []
+    for i in range(6):
+        state, info = update(state, rollout_of(agent, state, rng), jax.random.fold_in(key, i), hp)
+        copies.append(flat(state.acting.params) == flat({"actor": state.params["actor"]}))
+        # The weight is 1 exactly where the rollout was that of the parameters themselves.
+        assert (abs(info.metrics["importance_weight"] - 1) < 1e-6) == (i % 3 == 0)
+    assert [bool(np.all(c)) for c in copies] == [False, False, True, False, False, True]
+
+
+def test_on_policy_impala_is_the_actor_critic_of_lambda_returns(rng, key):
+    switches = {"optimizer": "rmsprop"}
+    agent, twin = impala.make(SPEC, impala.Config(**SIZES, **switches)), a2c.make(SPEC, a2c.Config(**SIZES, **switches))
+    hp = impala.Hyperparameters(max_grad_norm=1e6)
+    state, other = agent.init(key, hp), twin.init(key, twin.hyperparameters)
+    rollout = rollout_of(agent, state, rng)
+    new, _ = jax.jit(agent.update)(state, rollout, key, hp)
+    same, _ = jax.jit(twin.update)(
+        other, rollout, key, a2c.Hyperparameters(learning_rate=5e-4, max_grad_norm=1e6)
+    )  # fmt: skip
+    np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
+
+
+def test_a3c_with_one_worker_is_a2c(rng, key):
+    agent, twin = a3c.make(SPEC, a3c.Config(**SIZES, num_workers=1)), a2c.make(SPEC, a2c.Config(**SIZES))
+    hp = a3c.Hyperparameters(max_grad_norm=0.5)
+    state, other = agent.init(key, hp), twin.init(key, twin.hyperparameters)
+    rollout = rollout_of(twin, other, rng)
+    new, _ = jax.jit(agent.update)(state, rollout, key, hp)
+    same, _ = jax.jit(twin.update)(other, rollout, key, twin.hyperparameters)
+    np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
+
+
+def test_a3cs_workers_apply_stale_gradients_one_by_one(rng, key):
+    agent = a3c.make(SPEC, a3c.Config(**SIZES, num_workers=4))
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    update = jax.jit(agent.update)
+    for i in range(2):
+        state, _ = update(state, rollout_of(agent, state, rng), jax.random.fold_in(key, i), hp)
+    # Every worker has a copy of its own; that of the last in the order is the learner's.
+    copies = np.stack([flat(jax.tree.map(lambda x, w=w: x[w], state.workers)) for w in range(4)])
+    assert len(np.unique(copies, axis=0)) == 4
+    assert sum(np.array_equal(c, flat(state.params)) for c in copies) == 1
+    # Each explores its own two environments with it.
+    observation = np.repeat(rng.normal(size=(1, 2)).astype(np.float32), B, axis=0)
+    log_prob = agent.act(agent.policy(state), observation, (), key, hp)
+    log_probs = [
+        jax.nn.log_softmax(_logits(jax.tree.map(lambda x, w=w: x[w], state.workers), observation)) for w in range(4)
+    ]
+    want = [log_probs[i // 2][i, a] for i, a in enumerate(np.asarray(log_prob[0]))]
+    np.testing.assert_allclose(log_prob[2]["log_prob"], want, rtol=1e-5)
+    again, _ = update(state, rollout_of(agent, state, np.random.default_rng(1)), key, hp)
+    twice, _ = update(state, rollout_of(agent, state, np.random.default_rng(1)), key, hp)
+    np.testing.assert_array_equal(flat(again), flat(twice))
+
+
+PARALLEL = {
+    "ppo": (ppo, {"num_epochs": 2, "num_minibatches": 1, "normalize_reward": True, "normalize_value": True}),
+    "a2c": (a2c, {"normalize_advantage": True}),
+    "vpg": (vpg, {"value_iterations": 2}),
+    "trpo": (trpo, {"value_iterations": 2, "cg_iterations": 3}),
+    "impala": (impala, {}),
+}
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_eight_shards_are_one_batch(rng, key, name):
+    module, switches = PARALLEL[name]
+    config = module.Config(**SIZES, **switches, normalize_observation=True)
+    whole = module.make(SPEC, config)
+    shard = module.make(SPEC, dataclasses.replace(config, num_envs=1, axis_name="i"))
+    hp = whole.hyperparameters
+    state, small = whole.init(key, hp), shard.init(key, hp)
+    rollout = rollout_of(whole, state, rng)
+    want, info = jax.jit(whole.update)(state, rollout, key, hp)
+    shards = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0)[:, :, None], rollout)
+    run = jax.jit(jax.vmap(lambda batch: shard.update(small, batch, key, hp), axis_name="i"))
+    got, shard_info = run(shards)
+    for i in (0, 7):
+        jax.tree.map(
+            lambda g, w, i=i: np.testing.assert_allclose(g[i], w, rtol=2e-3, atol=2e-5), got.params, want.params
+        )
+    jax.tree.map(
+        lambda g, w: np.testing.assert_allclose(g[0], w, rtol=1e-3, atol=1e-5),
+        got.normalizers.observation, want.normalizers.observation,
+    )  # fmt: skip
+    assert set(shard_info.metrics) == set(info.metrics)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("module", [ppo, trpo, impala, a3c], ids=lambda m: m.__name__.rpartition(".")[2])
+def test_recurrent_updates_are_finite_and_change_everything(rng, key, module, cell):
+    config = module.Config(**SIZES, actor_rnn=cell, critic_rnn=cell, rnn_size=3)
+    agent = module.make(SPEC, config)
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    new, info = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves((new, info)))
+    changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), state.params, new.params)
+    assert all(jax.tree.leaves(changed))

@@ -1,0 +1,123 @@
+"""Abilities that the probes do not ask for, each on the toy environment that asks for it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl import training
+from jaxrl.algorithms import a3c, ppo
+from jaxrl.envs import toys
+from jaxrl.schedules import linear
+
+HP = ppo.Hyperparameters(learning_rate=linear(5e-3, 0.0, fraction=1.0), entropy_coefficient=0.0, discount=0.95)
+LSTM = {"actor_rnn": "lstm", "critic_rnn": "lstm", "rnn_size": 16}
+GRU = {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_size": 16}
+
+
+def score(env, total_steps, hp=HP, **switches):
+    """The mean return of 128 deterministic episodes; 1 is the best."""
+    config = {
+        "num_envs": 16,
+        "rollout_length": 20,
+        "num_minibatches": 4,
+        "hidden_sizes": (16,),
+        "clip_value_loss": False,
+    }
+    agent = ppo.make(env.spec, ppo.Config(**{**config, **switches}))
+    train = training.make_train(agent, env, total_steps, num_intervals=1, eval_episodes=128)
+    return float(jax.jit(train)(jax.random.key(0), hp).evaluation.mean_return)
+
+
+def test_masked_actions():
+    assert score(toys.forbidden(), 16_000) >= 0.95
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize(
+    "switches",
+    [LSTM, GRU, {**LSTM, "sequence_length": 5}, {**GRU, "shared_torso": True}, {"actor_rnn": "gru", "rnn_size": 16}],
+    ids=["lstm", "gru", "truncated", "shared", "actor"],
+)
+def test_memory(switches):
+    # Sequences of 5 steps begin at stored states: an episode has 5 steps.
+    assert score(toys.recall(), 80_000, **switches) >= 0.95
+
+
+@pytest.mark.learning
+def test_without_memory_there_is_half():
+    assert score(toys.recall(), 40_000) <= 0.7
+
+
+@pytest.mark.learning
+def test_a_critic_that_sees_more():
+    assert score(toys.recall(privileged=True), 80_000, actor_rnn="gru", rnn_size=16) >= 0.95
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize(
+    ("toy", "switches"),
+    [("combination", {}), ("two_rewards", {}), ("mixture", {}), ("mixture", {"continuous": "beta"})],
+)
+def test_combined_actions_rewards_and_observations(toy, switches):
+    assert score(toys.TOYS[toy](), 64_000, **switches) >= 0.95
+
+
+@pytest.mark.parametrize("name", toys.TOYS)
+def test_a_toy_is_what_its_spaces_say(name, key):
+    env = toys.TOYS[name]()
+    agent = ppo.make(env.spec, ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,)))
+    state, observation = jax.vmap(env.reset)(jax.random.split(key, 2))
+    action = agent.act(agent.policy(agent.init(key, HP)), observation, (), key, HP)[0]
+    _, timestep = jax.vmap(env.step)(state, action, jax.random.split(key, 2))
+    assert timestep.reward.shape == (2, *env.reward_shape)
+    assert jax.tree.map(jnp.shape, timestep.observation) == jax.tree.map(jnp.shape, observation)
+
+
+def test_a_run_with_recurrent_state_goes_on_bit_for_bit():
+    env = toys.recall()
+    switches = {**LSTM, "normalize_observation": True, "normalize_reward": True, "normalize_value": True}
+    agent = ppo.make(
+        env.spec, ppo.Config(num_envs=4, rollout_length=8, num_minibatches=2, hidden_sizes=(4,), **switches)
+    )
+    train = training.make_train(agent, env, 10_000)
+    chunk = jax.jit(train.chunk)
+    start = jax.jit(train.init)(jax.random.key(0), HP)
+    whole, _ = chunk(start, HP, 5)
+    half, _ = chunk(start, HP, 2)
+    assert any(np.any(x) for x in jax.tree.leaves(half.actors.carry))
+    saved = jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.array(x), half)
+    again, _ = chunk(saved, HP, 3)
+    unwrap = lambda tree: [
+        jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in jax.tree.leaves(tree)
+    ]
+    for a, b in zip(unwrap(whole), unwrap(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_seeds_of_a_recurrent_run_do_not_see_each_other():
+    env = toys.recall()
+    agent = ppo.make(env.spec, ppo.Config(num_envs=4, rollout_length=8, num_minibatches=2, hidden_sizes=(4,), **GRU))
+    train = training.make_train(agent, env, 96, num_intervals=1, eval_episodes=2)
+    run = lambda seed: train(jax.random.key(seed), HP).agent.params
+    together = jax.jit(jax.vmap(run))(jnp.arange(3))
+    alone = jax.jit(run)(1)
+    jax.tree.map(lambda t, a: np.testing.assert_allclose(t[1], a, rtol=1e-4, atol=1e-5), together, alone)
+
+
+def test_threads_apply_gradients_as_they_come():
+    env = toys.forbidden()
+    config = a3c.Config(num_workers=3, num_envs=6, rollout_length=10, hidden_sizes=(16,), optimizer="adam")
+    agent = a3c.make(env.spec, config)
+    hp = a3c.Hyperparameters(learning_rate=linear(1e-2, 1e-3, fraction=1.0), entropy_coefficient=0.0)
+    result = training.train_in_threads(agent, env, 16_000, hp=hp)
+    assert len(result.staleness) == 800
+    assert result.staleness.max() >= 1
+    assert len(result.episode_returns) == 16_000
+    assert result.evaluation.mean_return >= 0.9
+
+
+def test_only_what_can_be_divided_runs_in_threads():
+    env = toys.forbidden()
+    with pytest.raises(ValueError, match="a3c"):
+        training.train_in_threads(ppo.make(env.spec), env, 100)
