@@ -23,7 +23,9 @@ MINATAR_CONFIG = {
     "prefill": 5_000,
     "adam_epsilon": 3.125e-4,
 }
-"""The same network and updates for DQN and Rainbow, so that they can be compared."""
+"""The same network and as many updates for DQN and Rainbow, so that they can be compared."""
+MINATAR_RAINBOW = MINATAR_CONFIG | {"v_min": 0.0, "v_max": 20.0, "adam_epsilon": 1e-5}
+"""Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root."""
 
 PRESETS = [
     Preset(
@@ -41,7 +43,16 @@ PRESETS = [
         env="MinAtar",
         source="dqn/MinAtar, with atoms for returns of a game without punishments",
         hyperparameters=MINATAR_HYPERPARAMETERS | {"epsilon": 0.0},
-        config=MINATAR_CONFIG | {"v_min": 0.0, "v_max": 20.0},
+        config=MINATAR_RAINBOW,
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="rainbow/SpaceInvaders-MinAtar",
+        algorithm="rainbow",
+        env="SpaceInvaders-MinAtar",
+        source="rainbow/MinAtar, with atoms for greater returns",
+        hyperparameters=MINATAR_HYPERPARAMETERS | {"epsilon": 0.0},
+        config=MINATAR_RAINBOW | {"v_max": 40.0},
         total_steps=1_000_000,
     ),
     dataclasses.replace(
