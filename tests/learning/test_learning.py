@@ -13,10 +13,8 @@ CASES = [
     ("dqn", "CartPole-v1", 50_000, 4, 440.0),
     ("ppo", "Pendulum-v1", 400_000, 4, -250.0),
     ("ppo", "gymnasium:CartPole-v1", 200_000, 2, 400.0),
-    ("ddpg", "Pendulum-v1", 20_000, 2, -250.0),
     ("td3", "Pendulum-v1", 20_000, 2, -250.0),
     ("sac", "Pendulum-v1", 20_000, 2, -250.0),
-    ("tqc", "Pendulum-v1", 20_000, 2, -250.0),
 ]
 
 
