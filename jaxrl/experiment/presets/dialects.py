@@ -82,6 +82,7 @@ PRESETS = [
             "bound_value_loss": True,
             "advantage_scope": "rollout",
             "normalize_observation": True,
+            "shared_torso": True,
             "hidden_sizes": (32,),
             "activation": "identity",
             "adam_epsilon": 1e-8,
