@@ -18,6 +18,8 @@ PyTree = Any
 
 EPSILON = 1e-8
 """Added to a variance before its root."""
+CLIP = 10.0
+"""The usual bound of a normalised observation or reward, in deviations."""
 
 
 class Statistics(NamedTuple):

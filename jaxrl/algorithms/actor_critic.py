@@ -40,10 +40,6 @@ ACTOR_VALUES: dict[str, Callable[[Array], Array]] = {
 """What an actor climbs, of critics' values ``[N, B, ...]``."""
 
 
-OBSERVATION_CLIP = 10.0
-"""Bound of a normalised observation, in deviations."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Config(off_policy.Config):
     """What changes the program's shape, in every member of the family."""
@@ -307,7 +303,7 @@ def make_actor_critic(
 
     def inputs(statistics: Any, observation: PyTree) -> Array:
         x = torso_input(spec.observation_space, observation, kind)
-        return normalization.apply(statistics, x, OBSERVATION_CLIP) if config.normalize_observation else x
+        return normalization.apply(statistics, x, normalization.CLIP) if config.normalize_observation else x
 
     def init(key: Key, hp: Hyperparameters) -> State:
         observation = jax_spaces.zeros(spec.observation_space, (1,))

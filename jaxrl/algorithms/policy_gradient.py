@@ -30,8 +30,6 @@ from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Rollout, Spec, Transition
 from jaxrl.validation import require, require_choice, require_positive
 
-OBSERVATION_CLIP = 10.0
-"""Bound of a normalised observation and of a normalised reward, in deviations."""
 SUPPORT = 20.0
 """Ends of the atoms of two-hot values, in ``symlog`` of the return."""
 
@@ -316,7 +314,7 @@ def make_networks(spec: Spec, config: Config) -> Networks:
         if not config.normalize_observation:
             return observation
         vectors = observations.vectors(whole, observation)
-        vectors = normalization.apply(policy.observation, vectors, OBSERVATION_CLIP)
+        vectors = normalization.apply(policy.observation, vectors, normalization.CLIP)
         return observations.with_vectors(whole, observation, vectors)
 
     def inputs(side: str, observation: PyTree) -> Any:
@@ -456,7 +454,7 @@ def normalize_rewards(
     last, sums = normalization.discounted_sums(normalizers.sums, reward, over, discount)
     statistics = normalization.update(normalizers.reward, sums, rollout.valid, c.axis_name)
     scaled = reward / jnp.sqrt(statistics.variance + normalization.EPSILON)
-    scaled = jnp.clip(scaled, -OBSERVATION_CLIP, OBSERVATION_CLIP)
+    scaled = jnp.clip(scaled, -normalization.CLIP, normalization.CLIP)
     return scaled, normalizers._replace(reward=statistics, sums=last)
 
 
