@@ -137,7 +137,7 @@ def parse_arguments() -> argparse.Namespace:
     group.add_argument("--total-steps", type=int, default=2_000_000, help="of each seed; 2000000")
     group.add_argument("--at-least", type=float, help="a bar for the mean final return")
     group.add_argument("--options", default="", help="more of jaxrl train, such as '--env.protocol machado'")
-    group.add_argument("--runs", help="folder of the runs; by default a new one below runs/")
+    group.add_argument("--runs", help="folder of the runs, in which begun ones go on; a new one below runs/")
     return parser.parse_args()
 
 

@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
         "--row", nargs=4, action="append", default=[], metavar=("ALGO", "ENV", "STEPS", "SEEDS"), help="one more row"
     )
     parser.add_argument("--quick", action="store_true", help="hardly any training, to see that everything runs")
-    parser.add_argument("--runs", help="folder of the runs; by default a new one below runs/")
+    parser.add_argument("--runs", help="folder of the runs, in which begun ones go on; a new one below runs/")
     parser.add_argument("--out", help="the JSON file; by default benchmarks/results/learning[-ROWS]-DATE.json")
     return parser.parse_args()
 
@@ -78,7 +78,11 @@ def in_a_file_name(name: str) -> str:
 
 
 def train(row: Row, directory: Path) -> dict[str, Any]:
-    """Train as a user would, and read what the run left."""
+    """Train as a user would, and read what the run left.
+
+    A run that is already in ``directory`` goes on from its last checkpoint; of one that is finished only the result is
+    taken.
+    """
     kept = {
         "name": row.name,
         "command": f"jaxrl {shlex.join(row.arguments())}",
@@ -88,7 +92,8 @@ def train(row: Row, directory: Path) -> dict[str, Any]:
         "failed": None,
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "jaxrl", *row.arguments(), "--out", str(directory)]
+    where = "--resume" if (directory / "config.yaml").exists() else "--out"
+    command = [sys.executable, "-m", "jaxrl", *row.arguments(), where, str(directory)]
     run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stdout=sys.stderr)
     if run.returncode:
         return {**kept, "failed": f"exit status {run.returncode}"}
