@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ def sweep(
     train: Callable[[jax.Array, Any], Any], *, seeds: int | Sequence[int] = 8, hyperparameters: Any = None
 ) -> Any:
     """Run ``train(key, hp)`` for every seed and every setting, compiled once, on all local devices.
+
+    Another sweep of the same ``train``, as wide and over the same leaves, takes the program of the first.
 
     Args:
         train: a pure function, such as what ``make_train`` returns.
@@ -43,13 +46,24 @@ def sweep(
     axes = jax.tree.map(lambda x: 0 if x.ndim else None, hp)
     lanes_hp = jax.tree.map(lambda x: jnp.repeat(x, num_seeds) if x.ndim else x, hp)
     lane_seeds = jnp.tile(seeds, repeats)
-    run = over_lanes(lambda seed, hp: train(jax.random.key(seed), hp), repeats * num_seeds, (0, axes))
-    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((lane_seeds, lanes_hp))):
-        run = jax.jit(run, compiler_options=compiler_options())  # inside another jit, that one compiles
-    out = run(lane_seeds, lanes_hp)
+    leaves, structure = jax.tree.flatten(axes, is_leaf=lambda axis: axis is None)
+    program = _program
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((lane_seeds, lanes_hp))):
+        program = _lanes  # inside another jit, that one compiles
+    out = program(train, repeats * num_seeds, tuple(leaves), structure)(lane_seeds, lanes_hp)
     if num_settings is None:
         return out
     return jax.tree.map(lambda x: x.reshape(num_settings, num_seeds, *x.shape[1:]), out)
+
+
+@functools.lru_cache(maxsize=8)
+def _program(*lanes: Any) -> Callable[..., Any]:
+    return jax.jit(_lanes(*lanes), compiler_options=compiler_options())
+
+
+def _lanes(train: Callable[..., Any], num_lanes: int, leaves: tuple[Any, ...], structure: Any) -> Callable[..., Any]:
+    axes = jax.tree.unflatten(structure, leaves)
+    return over_lanes(lambda seed, hp: train(jax.random.key(seed), hp), num_lanes, (0, axes))
 
 
 def _swept_length(path: Any, leaf: jax.Array) -> int | None:

@@ -118,6 +118,23 @@ def test_sweep_is_one_program_and_its_lanes_are_the_single_runs():
     assert training.sweep(train, seeds=2).metrics.steps.shape == (2, 2)
 
 
+def test_another_sweep_as_wide_takes_the_same_program():
+    traces = []
+
+    def train(key, hp):
+        traces.append(1)
+        return hp.clip * jax.random.uniform(key)
+
+    def swept(clip, seeds=2):
+        return training.sweep(train, seeds=seeds, hyperparameters=ppo.Hyperparameters(clip=jnp.array(clip)))
+
+    np.testing.assert_allclose(swept([1.0, 2.0]) * 2, swept([2.0, 4.0]), rtol=1e-6)
+    assert len(traces) == 1
+    assert swept([1.0, 2.0], seeds=4).shape == (2, 4)
+    assert swept(1.0).shape == (2,)
+    assert len(traces) == 3
+
+
 def test_sweep_refuses_unequal_axes():
     hp = ppo.Hyperparameters(learning_rate=jnp.ones(2), clip=jnp.ones(3))
     with pytest.raises(ValueError, match="same length"):
