@@ -24,8 +24,11 @@ MINATAR_CONFIG = {
     "adam_epsilon": 3.125e-4,
 }
 """The same network and as many updates for DQN and Rainbow, so that they can be compared."""
-MINATAR_RAINBOW = MINATAR_CONFIG | {"v_min": 0.0, "v_max": 20.0, "adam_epsilon": 1e-5}
-"""Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root."""
+MINATAR_RAINBOW = MINATAR_CONFIG | {
+    "v_min": 0.0, "v_max": 20.0, "adam_epsilon": 1e-5, "exploration": "epsilon_greedy",
+}  # fmt: skip
+"""Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root. The
+games are deterministic: where noise alone explores, Breakout is left with the same few returns for long."""
 
 PRESETS = [
     Preset(
@@ -42,7 +45,7 @@ PRESETS = [
         algorithm="rainbow",
         env="MinAtar",
         source="dqn/MinAtar, with atoms for returns of a game without punishments",
-        hyperparameters=MINATAR_HYPERPARAMETERS | {"epsilon": 0.0},
+        hyperparameters=MINATAR_HYPERPARAMETERS,
         config=MINATAR_RAINBOW,
         total_steps=1_000_000,
     ),
@@ -51,7 +54,7 @@ PRESETS = [
         algorithm="rainbow",
         env="SpaceInvaders-MinAtar",
         source="rainbow/MinAtar, with atoms for greater returns",
-        hyperparameters=MINATAR_HYPERPARAMETERS | {"epsilon": 0.0},
+        hyperparameters=MINATAR_HYPERPARAMETERS,
         config=MINATAR_RAINBOW | {"v_max": 40.0},
         total_steps=1_000_000,
     ),
