@@ -21,6 +21,9 @@ PREFIX = "gymnax"
 
 MISDECLARED = ("MemoryChain-bsuite", "MetaMaze-misc", "GaussianBandit-misc")
 """Environments of gymnax 1.0 whose observations leave the bounds of their space; they get infinite ones."""
+PLANES = "-MinAtar"
+"""End of the names whose observations are planes of zeros and ones: as booleans a replay of them takes a quarter of the
+memory that gymnax's float32 would."""
 
 
 def names() -> list[str]:
@@ -87,6 +90,8 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
     observation_space = convert_space(env.observation_space(params))
     if name in MISDECLARED:
         observation_space = spaces.Box(-np.inf, np.inf, observation_space.shape, observation_space.dtype)
+    if name.endswith(PLANES):
+        observation_space = spaces.Box(0, 1, observation_space.shape, bool)
     action_space = convert_space(env.action_space(params))
     observation_dtypes = jax.tree.map(lambda x: x.dtype, jax_spaces.shapes(observation_space))
     # Reaching an old environment's own limit must never look like a termination.

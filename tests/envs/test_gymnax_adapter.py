@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import gymnasium
+import gymnax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,6 +141,15 @@ def test_parameters_and_options():
     assert envs.make("Breakout-MinAtar", use_minimal_action_set=False).action_space.n == 6
     with pytest.raises(ValueError, match=r"gravty=1.0: .*did you mean 'gravity'\?"):
         envs.make("gymnax:CartPole-v1", gravty=1.0)
+
+
+def test_planes_are_booleans_and_nothing_is_lost(key):
+    inner, params = gymnax.make("Breakout-MinAtar")
+    env = envs.make("Breakout-MinAtar")
+    assert env.observation_space.dtype == bool
+    observation = env.reset(key)[1]
+    assert observation.dtype == bool
+    np.testing.assert_array_equal(observation.astype(jnp.float32), inner.reset_env(key, params)[0])
 
 
 def test_space_conversion():
