@@ -7,7 +7,7 @@ from jaxrl import envs
 from jaxrl.algorithms import ALGORITHMS
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.listing import preset_env
-from jaxrl.experiment.presets import NONE, PRESETS, get, pixels, policy_gradient, tuned, tuned_for
+from jaxrl.experiment.presets import NONE, PRESETS, actor_critic, get, pixels, policy_gradient, q_learning, tuned_for
 from jaxrl.experiment.settings import build, make_settings, named_env
 from jaxrl.schedules import linear
 from jaxrl.types import Spec
@@ -32,7 +32,7 @@ SPECS = {
 }
 """Of environments that may not be installed, or of many."""
 IDS = {"MinAtar": "Breakout-MinAtar", "Pong": "atari:Pong"}
-TUNED = [preset.name for preset in [*tuned.PRESETS, *pixels.PRESETS, *policy_gradient.PRESETS]]
+TUNED = [p.name for module in (q_learning, policy_gradient, actor_critic, pixels) for p in module.PRESETS]
 
 
 def spec_of(preset):

@@ -7,6 +7,7 @@ hold the values of another project are called ``ALGORITHM/PROJECT-WHAT`` and tak
 from __future__ import annotations
 
 from jaxrl.experiment.presets import (
+    actor_critic,
     brax,
     cleanrl,
     dialects,
@@ -15,10 +16,10 @@ from jaxrl.experiment.presets import (
     pixels,
     policy_gradient,
     purejaxql,
+    q_learning,
     rl_games,
     rlcycle,
     spinningup,
-    tuned,
     zoo,
 )
 from jaxrl.experiment.presets.preset import Preset
@@ -28,8 +29,8 @@ from jaxrl.validation import did_you_mean
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
 _MODULES = (
-    tuned, pixels, policy_gradient, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, spinningup, brax,
-    dialects,
+    q_learning, policy_gradient, actor_critic, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games,
+    spinningup, brax, dialects,
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
