@@ -21,17 +21,19 @@ SPECS = {
     **{
         name: Spec(name, spaces.Box(-np.inf, np.inf, (size,), np.float32), spaces.Box(-1, 1, (actions,), np.float32))
         for name, size, actions in [
+            ("MuJoCo", 17, 6),
             ("HalfCheetah-v5", 17, 6),
             ("Hopper-v5", 11, 3),
             ("Reacher-v5", 10, 2),
             ("hopper", 11, 3),
             ("walker2d", 17, 6),
+            ("inverted_double_pendulum", 8, 1),
             ("CartpoleBalance", 5, 1),
         ]
     },
 }
 """Of environments that may not be installed, or of many."""
-IDS = {"MinAtar": "Breakout-MinAtar", "Pong": "atari:Pong"}
+IDS = {"MinAtar": "Breakout-MinAtar", "MuJoCo": "gymnasium:HalfCheetah-v5", "Pong": "atari:Pong"}
 TUNED = [p.name for module in (q_learning, policy_gradient, actor_critic, pixels) for p in module.PRESETS]
 
 
@@ -74,6 +76,12 @@ def test_those_of_other_projects_are_not():
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1", "gymnasium:CartPole-v1"])
 def test_the_tuned_preset_is_found_with_and_without_the_prefix_of_a_suite(env):
     assert tuned_for("ppo", env).name == "ppo/CartPole-v1"
+
+
+@pytest.mark.parametrize("env", ["Ant-v5", "gymnasium:Walker2d-v5"])
+def test_one_is_for_all_of_mujoco(env):
+    assert tuned_for("sac", env).name == "sac/MuJoCo"
+    assert tuned_for("dqn", env) is None
 
 
 def test_there_may_be_no_tuned_preset():
