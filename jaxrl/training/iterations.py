@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -118,7 +119,7 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
     # Before new transitions take the places of those that the priorities are of.
     replay = set_pending(feed, state.buffer, hp)
     carry = (state.actors, replay.buffer, episodes, state.agent)
-    carry = _repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
+    carry = repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
     actors, buffer, episodes, agent_state = carry
 
     agent_state, replay, losses = learn(agent, agent_state, Replay(buffer, replay.pending), update_key, hp)
@@ -144,7 +145,7 @@ def learn(agent: Algorithm, agent_state: PyTree, replay: Replay, key: Key, hp: A
         return (agent_state, Replay(replay.buffer, pending)), info.metrics
 
     keys = step_keys(key, feed.updates_per_iteration)
-    (agent_state, replay), metrics = _repeat(one_update, (agent_state, replay), keys)
+    (agent_state, replay), metrics = repeat(one_update, (agent_state, replay), keys)
     return agent_state, replay, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
 
@@ -162,9 +163,9 @@ def set_pending(feed: OffPolicy, replay: Replay, hp: Any) -> Replay:
     return Replay(feed.buffer.set_priorities(replay.buffer, *replay.pending, hp), nothing_pending(feed))
 
 
-def _repeat(step, carry, keys):
+def repeat(step: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], carry: PyTree, xs: PyTree) -> tuple[PyTree, PyTree]:
     """``lax.scan``, but a single step stands in the open, where its random part can be drawn ahead."""
-    if keys.shape[0] > 1:
-        return jax.lax.scan(step, carry, keys)
-    carry, y = step(carry, keys[0])
+    if jax.tree.leaves(xs)[0].shape[0] > 1:
+        return jax.lax.scan(step, carry, xs)
+    carry, y = step(carry, jax.tree.map(lambda x: x[0], xs))
     return carry, jax.tree.map(lambda x: x[None], y)

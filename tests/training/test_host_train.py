@@ -117,6 +117,31 @@ def test_learning_while_the_simulators_step_does_not_see_what_they_will_return()
     assert int(after.buffer.ring.filled[0, 0]) == 8 + 2
 
 
+@pytest.mark.parametrize("overlap", [True, False])
+def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overlap):
+    """What is started and awaited in an iteration of two steps: learning begins before the first is received."""
+    env, events = fixed_start(), []
+
+    def recorded(owner, method, name=None):
+        original = getattr(owner, method)
+
+        def call(self, *args):
+            events.append(name or (args[0][0] if isinstance(args[0], tuple) else args[0]))
+            return original(self, *args)
+
+        monkeypatch.setattr(owner, method, call)
+
+    run = HostRunner(small("dqn", env.spec), host(env), 640, [3], overlap=overlap)
+    state = run.init()
+    recorded(CompiledVector, "send", "send")
+    recorded(CompiledVector, "receive", "receive")
+    recorded(HostRunner, "_run")
+    run.advance(state, 2)
+    first, second = ["act", "send", "receive"], ["act", "send", "receive"]
+    iteration = ["act", "send", "learn", "receive", *second, "add"] if overlap else [*first, *second, "add", "learn"]
+    assert events == [*iteration, *iteration, "sum", "summarize"]
+
+
 class NextStep(CompiledVector):
     """Resets as next-step mode does: after an episode's end comes a dummy step, here with nonsense in it."""
 
