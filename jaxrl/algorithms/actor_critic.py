@@ -84,6 +84,8 @@ class Config(off_policy.Config):
     """``mse`` or ``huber``, of the temporal-difference error."""
     normalize_observation: bool = False
     """Whether to give each feature mean 0 and deviation 1, by running statistics of all observations."""
+    normalize_reward: bool = False
+    """Whether to divide rewards by the running deviation of their discounted sums."""
     adam_b1: float = 0.9
     """Decay of Adam's mean of gradients."""
 
@@ -155,8 +157,19 @@ class State(NamedTuple):
     """Slower copies, by the name of the field that they are of."""
     observations: Any
     """Running statistics of observations; ``()`` if they are not normalised."""
+    rewards: Any
+    """``Rewards``; ``()`` if they are not normalised."""
     updates: Array
     """Updates so far, modulo the periods."""
+
+
+class Rewards(NamedTuple):
+    """What is known of rewards."""
+
+    statistics: normalization.Statistics
+    """Of their discounted sums."""
+    sums: Array
+    """``[num_envs]``, of the episodes under way."""
 
 
 class Policy(NamedTuple):
@@ -326,6 +339,9 @@ def make_actor_critic(
             # Copies, so that all can be donated.
             targets={part: jax.tree.map(jnp.copy, learners[part].variables) for part in followed},
             observations=normalization.init(x[0]) if config.normalize_observation else (),
+            rewards=(
+                Rewards(normalization.init(0.0), jnp.zeros((config.num_envs,))) if config.normalize_reward else ()
+            ),
             updates=jnp.zeros((), jnp.int32),
         )
 
@@ -435,6 +451,10 @@ def make_actor_critic(
 
     def update(state: State, batch: Sample, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         t = batch.transitions
+        if config.normalize_reward:
+            # Not clipped: with several steps it is a sum.
+            deviation = jnp.sqrt(state.rewards.statistics.variance + normalization.EPSILON)
+            batch = batch._replace(transitions=t._replace(reward=t.reward / deviation))
         x, next_x = inputs(state.observations, t.observation), inputs(state.observations, t.next_observation)
         critic_key, value_key, actor_key = jax.random.split(key, 3)
         state, metrics, priorities = step_critic(state, batch, x, next_x, critic_key, hp)
@@ -458,9 +478,19 @@ def make_actor_critic(
         state = state._replace(targets=targets, updates=updates)
         return state, Info(metrics | actor_metrics, priorities)
 
-    def observe(state: State, transitions: Transition, valid: Array | None) -> State:
-        seen = torso_input(spec.observation_space, transitions.observation, kind)
-        return state._replace(observations=normalization.update(state.observations, seen, valid))
+    def observe(state: State, transitions: Transition, valid: Array | None, hp: Hyperparameters) -> State:
+        if config.normalize_observation:
+            seen = torso_input(spec.observation_space, transitions.observation, kind)
+            state = state._replace(observations=normalization.update(state.observations, seen, valid))
+        if config.normalize_reward:
+            ended = transitions.terminated | transitions.truncated
+            ended = ended if valid is None else ended | ~valid
+            sums, seen = normalization.discounted_sums(
+                state.rewards.sums, transitions.reward[None], ended[None], hp.discount
+            )
+            statistics = normalization.update(state.rewards.statistics, seen[0], valid)
+            state = state._replace(rewards=Rewards(statistics, sums))
+        return state
 
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
@@ -481,7 +511,7 @@ def make_actor_critic(
         update=update,
         value=value,
         initial_carry=actor.initial_carry,
-        observe=observe if config.normalize_observation else None,
+        observe=observe if config.normalize_observation or config.normalize_reward else None,
     )
 
 

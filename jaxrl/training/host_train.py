@@ -96,7 +96,7 @@ class HostRunner:
             action = self._run("random", state.key, np.int32(t))
             observation, action = self._observation, jax.device_get(action)
             record = self._transition(observation, action, self._step(action))
-            agent, buffer = self._store(state.agent, state.buffer, [record])
+            agent, buffer = self._store(state, state.agent, state.buffer, [record])
             state = state._replace(agent=agent, buffer=buffer)
         return state
 
@@ -198,25 +198,25 @@ class HostRunner:
             action = jax.device_get(action)
             self._send(action)
             if self.overlap and t == 0:
-                agent, buffer, losses, iteration = self._learn(agent, buffer, state)
+                agent, buffer, losses, iteration = self._learn(state, agent, buffer)
             step = self._receive()
             carry = self._after(carry, step)
             records.append(self._transition(observation, action, step))
             self._count(episodes, step)
-        agent, buffer = self._store(agent, buffer, records)
+        agent, buffer = self._store(state, agent, buffer, records)
         if not self.overlap:
-            agent, buffer, losses, iteration = self._learn(agent, buffer, state)
+            agent, buffer, losses, iteration = self._learn(state, agent, buffer)
         return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
 
-    def _learn(self, agent: PyTree, buffer: PyTree, state: HostTrainState) -> tuple[PyTree, PyTree, PyTree, Counter]:
+    def _learn(self, state: HostTrainState, agent: PyTree, buffer: PyTree) -> tuple[PyTree, PyTree, PyTree, Counter]:
         return self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
 
-    def _store(self, agent: PyTree, buffer: PyTree, records: list[Any]) -> tuple[PyTree, PyTree]:
+    def _store(self, state: HostTrainState, agent: PyTree, buffer: PyTree, records: list[Any]) -> tuple[PyTree, PyTree]:
         """Add consecutive steps to the buffer, and have the algorithm observe them, each in one call."""
-        steps = _over_time(records)
+        steps, count = _over_time(records), len(records)
         if self.agent.observe is not None:
-            agent = self._run(("observe", len(records)), agent, *steps)
-        return agent, self._run(("add", len(records)), buffer, *steps)
+            agent = self._run(("observe", count), agent, *steps, state.iteration, self.hp)
+        return agent, self._run(("add", count), buffer, *steps)
 
     # The simulators.
 
@@ -354,7 +354,12 @@ class _Programs:
         return _each_step(self.agent.feed.buffer.add), (0, 0, 0)
 
     def _observe(self):
-        return _each_step(self.agent.observe), (0, 0, 0)
+        def observe(agent_state, transitions, valid, iteration, hp):
+            hp = self._hp(hp, iteration)
+            one = lambda state, transition, valid: self.agent.observe(state, transition, valid, hp)
+            return _each_step(one)(agent_state, transitions, valid)
+
+        return observe, (0, 0, 0, 0, None)
 
     def _interrupt(self):
         return self.agent.feed.buffer.interrupt, (0,)

@@ -59,7 +59,7 @@ def init_state(agent: Algorithm, env: Environment, key: Key, hp: Any) -> TrainSt
     buffer = ()
     if isinstance(agent.feed, OffPolicy):
         carry = actors, agent.feed.buffer.init(), agent_state
-        actors, buffer, agent_state = prefill(agent, env, carry, key_for(key, Purpose.PREFILL))
+        actors, buffer, agent_state = prefill(agent, env, carry, key_for(key, Purpose.PREFILL), hp)
         buffer = Replay(buffer, nothing_pending(agent.feed))
     return TrainState(agent_state, actors, buffer, key, Counter.zero())
 
@@ -70,7 +70,7 @@ def prefill_steps(agent: Algorithm) -> int:
 
 
 def prefill(
-    agent: Algorithm, env: Environment, carry: tuple[Actors, PyTree, PyTree], key: Key
+    agent: Algorithm, env: Environment, carry: tuple[Actors, PyTree, PyTree], key: Key, hp: Any
 ) -> tuple[Actors, PyTree, PyTree]:
     """Add the transitions of a uniformly random policy to the buffer; the carry ends with the algorithm's state."""
     choose = at_random(agent)
@@ -78,14 +78,14 @@ def prefill(
     def step(carry, i):
         actors, buffer, agent_state = carry
         actors, transition, _, _ = step_actors(agent, env, actors, jax.random.fold_in(key, i), choose)
-        return (actors, agent.feed.buffer.add(buffer, transition), observe(agent, agent_state, transition)), None
+        return (actors, agent.feed.buffer.add(buffer, transition), observe(agent, agent_state, transition, hp)), None
 
     return jax.lax.scan(step, carry, jnp.arange(prefill_steps(agent)))[0]
 
 
-def observe(agent: Algorithm, agent_state: PyTree, transition: Transition, valid: Array | None = None) -> PyTree:
+def observe(agent: Algorithm, agent_state: PyTree, transition: Transition, hp: Any) -> PyTree:
     """The algorithm's state after seeing a step of each environment."""
-    return agent_state if agent.observe is None else agent.observe(agent_state, transition, valid)
+    return agent_state if agent.observe is None else agent.observe(agent_state, transition, None, hp)
 
 
 def iterate(
@@ -113,7 +113,7 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
     def step(carry, key):
         actors, buffer, episodes, agent_state = carry
         actors, transition, _, timestep = step_actors(agent, env, actors, key, choose)
-        agent_state = observe(agent, agent_state, transition)
+        agent_state = observe(agent, agent_state, transition, hp)
         return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep), agent_state), None
 
     # Before new transitions take the places of those that the priorities are of.

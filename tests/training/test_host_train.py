@@ -60,13 +60,13 @@ def host(env):
 
 
 def small(name, spec):
+    normalized = {"normalize_observation": True, "normalize_reward": True}
     if name.startswith("ppo"):
         recurrent = {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_size": 4, "sequence_length": 8}
-        normalized = {"normalize_observation": True, "normalize_reward": True}
         switches = {**recurrent, **normalized} if name == "ppo-recurrent" else {}
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
-    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observation": True})
+    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, normalized)
     config = module.Config(
         hidden_sizes=(8,),
         batch_size=8,
