@@ -102,16 +102,16 @@ PRESETS = [
         algorithm="sac_discrete",
         env="CartPole-v1",
         source=(
-            "chosen here, after dqn/CartPole-v1: layer normalisation and three steps; a target entropy at which a pole "
-            "can be balanced, an update for two steps"
+            "after dqn/CartPole-v1: an update for each step, layer normalisation, three steps; chosen here: a target "
+            "entropy at which a pole can be balanced"
         ),
         hyperparameters={
             "actor_learning_rate": linear(1e-3, 0.0, fraction=1.0),
             "critic_learning_rate": linear(1e-3, 0.0, fraction=1.0),
             "temperature_learning_rate": 1e-3,
-            "target_entropy": 0.3,
+            "target_entropy": 0.1,
             "discount": 0.99,
-            "tau": 0.01,
+            "tau": 0.02,
         },
         config={
             "num_envs": 8,
@@ -121,7 +121,7 @@ PRESETS = [
             "batch_size": 64,
             "prefill": 1_000,
             "n_step": 3,
-            "updates_per_iteration": 4,
+            "updates_per_iteration": 8,
         },
         total_steps=100_000,
     ),
