@@ -23,6 +23,7 @@ from gymnasium import spaces
 from jaxrl import normalization
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
+from jaxrl.algorithms.every import every
 from jaxrl.algorithms.learner import Learner, Variables, call, call_training, descend, init_learner
 from jaxrl.losses.actor_critic import entropy_regularized_target, minimum_of_subset, temperature_loss
 from jaxrl.losses.value import ERROR_LOSSES
@@ -462,12 +463,9 @@ def make_actor_critic(
             state = step_value(state, x, value_key, hp)
 
         updates = (state.updates + 1) % period
-        if config.policy_delay == 1:
-            state, actor_metrics = step_actor(state, x, actor_key, hp)
-        else:
-            state, actor_metrics = _every(
-                config.policy_delay, updates, lambda state: step_actor(state, x, actor_key, hp), state
-            )
+        state, actor_metrics = every(
+            config.policy_delay, updates, lambda state, inputs: step_actor(state, *inputs), state, (x, actor_key, hp)
+        )
         tau = jnp.where(updates % config.target_update_period == 0, hp.tau, 0.0)
         follow = lambda new, old: old + tau * (new - old)
         targets = {
@@ -513,12 +511,3 @@ def make_actor_critic(
         initial_carry=actor.initial_carry,
         observe=observe if config.normalize_observation or config.normalize_reward else None,
     )
-
-
-def _every(period: int, count: Array, step: Callable[[State], tuple[State, dict[str, Array]]], state: State):
-    """Make a step where the count is a multiple of the period. Its metrics count for all the steps left out, so that
-    their mean over updates is that of the steps made."""
-    shapes = jax.eval_shape(step, state)[1]
-    skip = lambda state: (state, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
-    state, metrics = jax.lax.cond(count % period == 0, step, skip, state)
-    return state, jax.tree.map(lambda x: period * x, metrics)
