@@ -7,8 +7,8 @@ from protocol import compiled, parameters, serve
 wanted = parameters()
 total_steps = wanted["steps"]
 # Its SAC has relu and 64-64 by itself, its TD3 swish.
-relu = {"activation": "relu"}
-networks = {"sac": {"agent_kwargs": relu}, "td3": {"actor_kwargs": relu, "critic_kwargs": relu}}[wanted["algorithm"]]
+parts = {"sac": ["agent"], "td3": ["actor", "critic"]}[wanted["algorithm"]]
+networks = {f"{part}_kwargs": {"activation": "relu"} for part in parts}
 algorithm = (
     getattr(rejax, wanted["algorithm"].upper())
     .create(
