@@ -18,8 +18,8 @@ FOUR_THREADS = {"NPROC": "4"}
 """With XLA's default of one thread a core, a program of several seeds can stop for ever on two cores."""
 
 
-def ours(name: str, task: str, **parameters: Any) -> Contender:
-    return Contender(name, "ours.py", {"task": task, **parameters})
+def ours(name: str, task: str, variables: dict[str, str] | None = None, **parameters: Any) -> Contender:
+    return Contender(name, "ours.py", {"task": task, **parameters}, variables=variables or {})
 
 
 def plain(name: str, script: str, variables: dict[str, str] | None = None, **parameters: Any) -> Contender:
@@ -233,7 +233,9 @@ def prioritized_seeds_case(quick: bool) -> Case:
 
 def actor_critic_case(algorithm: str, quick: bool) -> Case:
     steps = 3_000 if quick else 20_000
-    work = {"algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY}
+    work = {
+        "algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY, "learning_rate": 1e-3, "discount": 0.98
+    }  # fmt: skip
     return Case(
         algorithm,
         f"{algorithm.upper()}, Pendulum-v1, {steps:,} steps of one environment, an update of batch 256 at each, 64-64 "
@@ -249,23 +251,44 @@ def actor_critic_case(algorithm: str, quick: bool) -> Case:
 
 def host_sac_case(quick: bool) -> Case:
     steps = 2_000 if quick else 10_000
-    work = {"steps": steps, "buffer_size": CAPACITY}
+    work = {"steps": steps, "buffer_size": CAPACITY, "learning_rate": 3e-4, "discount": 0.99}
+    mine = {"algorithm": "sac", "env": HOST_CHEETAH, "hidden_sizes": [256, 256], **work}
+    products = {"steps": steps // 10, "operations": sac_operations(observation=17, action=6, width=256, batch=256)}
+    jaxrl, names = "jaxrl, NPROC=4", ("jaxrl, NPROC=4", "jaxrl")
     return Case(
         "host_sac",
         f"SAC on Gymnasium's HalfCheetah-v5 (MuJoCo, on the host), {steps:,} steps, an update of batch 256 at each, "
         "256-256 relu",
         (
-            ours("jaxrl", "whole_run", algorithm="sac", env=HOST_CHEETAH, hidden_sizes=[256, 256], **work),
+            ours("jaxrl", "whole_run", **mine),
+            ours(jaxrl, "whole_run", FOUR_THREADS, **mine),
             peer("stable-baselines3", "sb3_sac.py", **work),
             peer("stable-baselines3, 1 thread", "sb3_sac.py", threads=1, **work),
             peer("sbx", "sb3_sac.py", library="sbx", **work),
+            plain("products of large matrices", "products.py", **products),
         ),
         (
-            Ratio("jaxrl / sbx", "jaxrl", "sbx", at_least=1.5),
-            Ratio("jaxrl / stable-baselines3", "jaxrl", "stable-baselines3", at_least=3.0),
-            Ratio("jaxrl / stable-baselines3, 1 thread", "jaxrl", "stable-baselines3, 1 thread", at_least=3.0),
+            *(
+                Ratio(f"{name} / {other}", name, other, at_least=bar)
+                for name in names
+                for other, bar in (("sbx", 1.5), ("stable-baselines3", 3.0), ("stable-baselines3, 1 thread", 3.0))
+            ),
+            Ratio("share of the peak of matrix products", jaxrl, "products of large matrices"),
         ),
     )
+
+
+def sac_operations(*, observation: int, action: int, width: int, batch: int) -> int:
+    """The multiplications and additions of SAC's update that are products of matrices, with two layers and two critics.
+
+    A forward pass is one product for each layer; a backward pass two, but for the inputs of the first layer, of which
+    only the actions of the actor's own update need a gradient.
+    """
+    actor = observation * width + width**2 + width * 2 * action
+    critic = (observation + action) * width + width**2 + width
+    of_actor = 4 * actor - observation * width
+    of_critic = 6 * critic - (observation + action) * width - observation * width
+    return 2 * batch * (of_actor + 2 * of_critic)
 
 
 CASES: dict[str, Callable[[bool], Case]] = {

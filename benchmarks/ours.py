@@ -58,7 +58,9 @@ def make_actor_critic(module: Any, env: Any, wanted: dict[str, Any]) -> tuple[An
         num_envs=1, hidden_sizes=tuple(wanted["hidden_sizes"]), batch_size=256, buffer_size=wanted["buffer_size"],
         prefill=1_000,
     )  # fmt: skip
-    return module.make(env.spec, config), module.Hyperparameters()
+    rates = [f.name for f in dataclasses.fields(module.Hyperparameters) if f.name.endswith("learning_rate")]
+    hp = module.Hyperparameters(discount=wanted["discount"], **dict.fromkeys(rates, wanted["learning_rate"]))
+    return module.make(env.spec, config), hp
 
 
 MAKE = {

@@ -187,8 +187,9 @@ class Algorithm(Generic[State]):
     """``value(state, observation [B, ...]) -> [B]``: the state value that the algorithm believes in."""
     initial_carry: Callable[[int], PyTree] = lambda batch_size: ()
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
-    observe: Callable[[State, Transition, Array | None], State] | None = None
-    """``observe(state, transitions, valid) -> state``: what steps ``[B, ...]`` teach by themselves, such as statistics
-    of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see ``Buffer.add``."""
+    observe: Callable[[State, Transition, Array | None, Any], State] | None = None
+    """``observe(state, transitions, valid, hp) -> state``: what steps ``[B, ...]`` teach by themselves, such as
+    statistics of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see
+    ``Buffer.add``."""
     workers: Workers[State] | None = None
     """How workers that do not wait for each other learn, if the algorithm can be divided between such."""

@@ -6,6 +6,9 @@ from protocol import compiled, parameters, serve
 
 wanted = parameters()
 total_steps = wanted["steps"]
+# Its SAC has relu and 64-64 by itself, its TD3 swish.
+parts = {"sac": ["agent"], "td3": ["actor", "critic"]}[wanted["algorithm"]]
+networks = {f"{part}_kwargs": {"activation": "relu"} for part in parts}
 algorithm = (
     getattr(rejax, wanted["algorithm"].upper())
     .create(
@@ -15,12 +18,13 @@ algorithm = (
         num_epochs=1,
         buffer_size=wanted["buffer_size"],
         fill_buffer=1_000,
-        learning_rate=1e-3,
-        gamma=0.98,
+        learning_rate=wanted["learning_rate"],
+        gamma=wanted["discount"],
         polyak=0.995,
         total_timesteps=total_steps,
         eval_freq=total_steps,
         skip_initial_evaluation=True,
+        **networks,
     )
     .replace(eval_callback=lambda algorithm, state, key: ())
 )

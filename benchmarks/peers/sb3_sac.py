@@ -16,7 +16,8 @@ if "threads" in wanted:
 model = importlib.import_module(library).SAC(
     "MlpPolicy",
     make_vec_env("HalfCheetah-v5", n_envs=1, seed=0),
-    learning_rate=3e-4,
+    learning_rate=wanted["learning_rate"],
+    gamma=wanted["discount"],
     batch_size=256,
     buffer_size=wanted["buffer_size"],
     learning_starts=1_000,

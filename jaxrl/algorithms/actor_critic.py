@@ -23,6 +23,7 @@ from gymnasium import spaces
 from jaxrl import normalization
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
+from jaxrl.algorithms.every import every
 from jaxrl.algorithms.learner import Learner, Variables, call, call_training, descend, init_learner
 from jaxrl.losses.actor_critic import entropy_regularized_target, minimum_of_subset, temperature_loss
 from jaxrl.losses.value import ERROR_LOSSES
@@ -84,6 +85,8 @@ class Config(off_policy.Config):
     """``mse`` or ``huber``, of the temporal-difference error."""
     normalize_observation: bool = False
     """Whether to give each feature mean 0 and deviation 1, by running statistics of all observations."""
+    normalize_reward: bool = False
+    """Whether to divide rewards by the running deviation of their discounted sums."""
     adam_b1: float = 0.9
     """Decay of Adam's mean of gradients."""
 
@@ -155,8 +158,19 @@ class State(NamedTuple):
     """Slower copies, by the name of the field that they are of."""
     observations: Any
     """Running statistics of observations; ``()`` if they are not normalised."""
+    rewards: Any
+    """``Rewards``; ``()`` if they are not normalised."""
     updates: Array
     """Updates so far, modulo the periods."""
+
+
+class Rewards(NamedTuple):
+    """What is known of rewards."""
+
+    statistics: normalization.Statistics
+    """Of their discounted sums."""
+    sums: Array
+    """``[num_envs]``, of the episodes under way."""
 
 
 class Policy(NamedTuple):
@@ -326,6 +340,9 @@ def make_actor_critic(
             # Copies, so that all can be donated.
             targets={part: jax.tree.map(jnp.copy, learners[part].variables) for part in followed},
             observations=normalization.init(x[0]) if config.normalize_observation else (),
+            rewards=(
+                Rewards(normalization.init(0.0), jnp.zeros((config.num_envs,))) if config.normalize_reward else ()
+            ),
             updates=jnp.zeros((), jnp.int32),
         )
 
@@ -435,6 +452,10 @@ def make_actor_critic(
 
     def update(state: State, batch: Sample, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         t = batch.transitions
+        if config.normalize_reward:
+            # Not clipped: with several steps it is a sum.
+            deviation = jnp.sqrt(state.rewards.statistics.variance + normalization.EPSILON)
+            batch = batch._replace(transitions=t._replace(reward=t.reward / deviation))
         x, next_x = inputs(state.observations, t.observation), inputs(state.observations, t.next_observation)
         critic_key, value_key, actor_key = jax.random.split(key, 3)
         state, metrics, priorities = step_critic(state, batch, x, next_x, critic_key, hp)
@@ -442,12 +463,9 @@ def make_actor_critic(
             state = step_value(state, x, value_key, hp)
 
         updates = (state.updates + 1) % period
-        if config.policy_delay == 1:
-            state, actor_metrics = step_actor(state, x, actor_key, hp)
-        else:
-            state, actor_metrics = _every(
-                config.policy_delay, updates, lambda state: step_actor(state, x, actor_key, hp), state
-            )
+        state, actor_metrics = every(
+            config.policy_delay, updates, lambda state, inputs: step_actor(state, *inputs), state, (x, actor_key, hp)
+        )
         tau = jnp.where(updates % config.target_update_period == 0, hp.tau, 0.0)
         follow = lambda new, old: old + tau * (new - old)
         targets = {
@@ -458,9 +476,19 @@ def make_actor_critic(
         state = state._replace(targets=targets, updates=updates)
         return state, Info(metrics | actor_metrics, priorities)
 
-    def observe(state: State, transitions: Transition, valid: Array | None) -> State:
-        seen = torso_input(spec.observation_space, transitions.observation, kind)
-        return state._replace(observations=normalization.update(state.observations, seen, valid))
+    def observe(state: State, transitions: Transition, valid: Array | None, hp: Hyperparameters) -> State:
+        if config.normalize_observation:
+            seen = torso_input(spec.observation_space, transitions.observation, kind)
+            state = state._replace(observations=normalization.update(state.observations, seen, valid))
+        if config.normalize_reward:
+            ended = transitions.terminated | transitions.truncated
+            ended = ended if valid is None else ended | ~valid
+            sums, seen = normalization.discounted_sums(
+                state.rewards.sums, transitions.reward[None], ended[None], hp.discount
+            )
+            statistics = normalization.update(state.rewards.statistics, seen[0], valid)
+            state = state._replace(rewards=Rewards(statistics, sums))
+        return state
 
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
@@ -481,14 +509,5 @@ def make_actor_critic(
         update=update,
         value=value,
         initial_carry=actor.initial_carry,
-        observe=observe if config.normalize_observation else None,
+        observe=observe if config.normalize_observation or config.normalize_reward else None,
     )
-
-
-def _every(period: int, count: Array, step: Callable[[State], tuple[State, dict[str, Array]]], state: State):
-    """Make a step where the count is a multiple of the period. Its metrics count for all the steps left out, so that
-    their mean over updates is that of the steps made."""
-    shapes = jax.eval_shape(step, state)[1]
-    skip = lambda state: (state, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
-    state, metrics = jax.lax.cond(count % period == 0, step, skip, state)
-    return state, jax.tree.map(lambda x: period * x, metrics)

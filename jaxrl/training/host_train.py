@@ -20,7 +20,7 @@ from jaxrl.schedules import resolve
 from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
 from jaxrl.training.devices import over_lanes
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
-from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, set_pending
+from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, repeat, set_pending
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
 from jaxrl.training.train import check_spec
@@ -94,10 +94,10 @@ class HostRunner:
         self._start()
         for t in range(prefill_steps(self.agent)):
             action = self._run("random", state.key, np.int32(t))
-            observation = self._observation
-            seen = self._transition(observation, action, self._step(jax.device_get(action)))
-            agent = self._observe(state.agent, *seen)
-            state = state._replace(agent=agent, buffer=self._run("add", state.buffer, *seen))
+            observation, action = self._observation, jax.device_get(action)
+            record = self._transition(observation, action, self._step(action))
+            agent, buffer = self._store(state, state.agent, state.buffer, [record])
+            state = state._replace(agent=agent, buffer=buffer)
         return state
 
     def template(self) -> HostTrainState:
@@ -131,10 +131,9 @@ class HostRunner:
         alive = np.ones((self.num_seeds, n), bool)
         returns, lengths = np.zeros((self.num_seeds, n), np.float32), np.zeros((self.num_seeds, n), np.int32)
         name = "act_deterministic" if deterministic else "act_evaluate"
-        policy = self._run("policy", state.agent)
         for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
             action, carry = self._run(
-                (name, n), policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
+                (name, n), state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
             steps = [v.step(a) for v, a in zip(vectors, self._lanes(jax.device_get(action)), strict=True)]
             timestep = _stack([s.timestep for s in steps])
@@ -172,12 +171,11 @@ class HostRunner:
     # One iteration.
 
     def _on_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
-        policy = self._run("policy", state.agent)
         carry, records = state.carry, []
         for t in range(self.agent.feed.rollout_length):
             observation = self._observation
             action, carry, extras = self._run(
-                "act", policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
+                "act", state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
             action, extras = jax.device_get((action, extras))
             step = self._step(action)
@@ -185,40 +183,40 @@ class HostRunner:
             transition, valid = self._transition(observation, action, step)
             records.append((transition, extras, valid))
             self._count(episodes, step)
-        rollout = jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
         agent, losses, iteration = self._run(
-            "update", state.agent, rollout, state.carry, state.key, state.iteration, self.hp
+            "update", state.agent, _over_time(records), state.carry, state.key, state.iteration, self.hp
         )
         return state._replace(agent=agent, carry=carry, iteration=iteration), losses
 
     def _off_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
-        policy = self._run("policy", state.agent)
-        carry, agent, buffer = state.carry, state.agent, state.buffer
-        learned = None
+        carry, agent, buffer, records = state.carry, state.agent, state.buffer, []
         for t in range(self.agent.feed.steps_per_update):
             observation = self._observation
             action, carry, _ = self._run(
-                "act", policy, observation, carry, state.key, state.iteration, np.int32(t), self.hp
+                "act", state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
             action = jax.device_get(action)
             self._send(action)
             if self.overlap and t == 0:
-                learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
-                buffer = learned[1]
+                agent, buffer, losses, iteration = self._learn(state, agent, buffer)
             step = self._receive()
             carry = self._after(carry, step)
+            records.append(self._transition(observation, action, step))
             self._count(episodes, step)
-            seen = self._transition(observation, action, step)
-            buffer = self._run("add", buffer, *seen)
-            if learned is None:
-                agent = self._observe(agent, *seen)
-            else:
-                learned = self._observe(learned[0], *seen), *learned[1:]
-        if learned is None:
-            learned = self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
-            buffer = learned[1]
-        agent, _, losses, iteration = learned
+        agent, buffer = self._store(state, agent, buffer, records)
+        if not self.overlap:
+            agent, buffer, losses, iteration = self._learn(state, agent, buffer)
         return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
+
+    def _learn(self, state: HostTrainState, agent: PyTree, buffer: PyTree) -> tuple[PyTree, PyTree, PyTree, Counter]:
+        return self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
+
+    def _store(self, state: HostTrainState, agent: PyTree, buffer: PyTree, records: list[Any]) -> tuple[PyTree, PyTree]:
+        """Add consecutive steps to the buffer, and have the algorithm observe them, each in one call."""
+        steps, count = _over_time(records), len(records)
+        if self.agent.observe is not None:
+            agent = self._run(("observe", count), agent, *steps, state.iteration, self.hp)
+        return agent, self._run(("add", count), buffer, *steps)
 
     # The simulators.
 
@@ -250,9 +248,6 @@ class HostRunner:
         t = step.timestep
         reward = np.asarray(self.transform(t.reward), np.float32)
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
-
-    def _observe(self, agent: PyTree, transition: Transition, valid: np.ndarray | None) -> PyTree:
-        return agent if self.agent.observe is None else self._run("observe", agent, transition, valid)
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
         if not jax.tree.leaves(carry):
@@ -290,10 +285,10 @@ class _Programs:
     def get(self, name: Any) -> Callable[..., Any]:
         base, donate = (name[0] if isinstance(name, tuple) else name), ()
         function, axes = getattr(self, f"_{base}")()
-        if base in ("add", "interrupt", "update"):
+        if base in ("add", "observe", "interrupt", "update"):
             donate = (0,)
         elif base == "learn":
-            # The policy that still acts while it runs may be a part of the agent's state.
+            # The state before it still acts while it runs, if the iteration has several steps.
             donate = (1,) if self.run.overlap and self.agent.feed.steps_per_update > 1 else (0, 1)
         if not axes:
             return jax.jit(function)
@@ -325,11 +320,9 @@ class _Programs:
 
         return random, (0, None)
 
-    def _policy(self):
-        return self.agent.policy, (0,)
-
     def _act(self):
-        def act(policy, observation, carry, key, iteration, t, hp):
+        def act(agent_state, observation, carry, key, iteration, t, hp):
+            policy = self.agent.policy(agent_state)
             key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
             act_key, _ = act_and_env_keys(key, self.agent.feed.num_envs)
             return self.agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
@@ -337,7 +330,8 @@ class _Programs:
         return act, (0, 0, 0, 0, 0, None, None)
 
     def _act_deterministic(self, explore: bool = False):
-        def act(policy, observation, carry, key, iteration, t, hp):
+        def act(agent_state, observation, carry, key, iteration, t, hp):
+            policy = self.agent.policy(agent_state)
             key = jax.random.fold_in(key_for(key, Purpose.EVALUATE, iteration), t)
             return self.agent.act(policy, observation, carry, key, self._hp(hp, iteration), explore)[:2]
 
@@ -357,10 +351,15 @@ class _Programs:
         return update, (0, 0, 0, 0, 0, None)
 
     def _add(self):
-        return self.agent.feed.buffer.add, (0, 0, 0)
+        return _each_step(self.agent.feed.buffer.add), (0, 0, 0)
 
     def _observe(self):
-        return self.agent.observe, (0, 0, 0)
+        def observe(agent_state, transitions, valid, iteration, hp):
+            hp = self._hp(hp, iteration)
+            one = lambda state, transition, valid: self.agent.observe(state, transition, valid, hp)
+            return _each_step(one)(agent_state, transitions, valid)
+
+        return observe, (0, 0, 0, 0, None)
 
     def _interrupt(self):
         return self.agent.feed.buffer.interrupt, (0,)
@@ -408,6 +407,22 @@ class _HostEpisodes:
     def sums(self) -> tuple[float, ...]:
         r = self.returns
         return len(r), sum(r), min(r, default=np.inf), max(r, default=-np.inf), sum(self.lengths)
+
+
+def _each_step(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """``function(state, transitions, valid) -> state`` of ``[T, B, ...]`` consecutive steps, from that of one."""
+
+    def of_all(state, transitions, valid):
+        return repeat(lambda state, step: (function(state, *step), None), state, (transitions, valid))[0]
+
+    return of_all
+
+
+def _over_time(records: Sequence[PyTree]) -> PyTree:
+    """``[S, T, ...]`` of T steps ``[S, ...]`` of S seeds."""
+    if len(records) == 1:
+        return jax.tree.map(lambda x: x[:, None], records[0])
+    return jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
 
 
 def _stack(trees: Sequence[PyTree]) -> PyTree:

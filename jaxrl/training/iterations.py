@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -58,7 +59,7 @@ def init_state(agent: Algorithm, env: Environment, key: Key, hp: Any) -> TrainSt
     buffer = ()
     if isinstance(agent.feed, OffPolicy):
         carry = actors, agent.feed.buffer.init(), agent_state
-        actors, buffer, agent_state = prefill(agent, env, carry, key_for(key, Purpose.PREFILL))
+        actors, buffer, agent_state = prefill(agent, env, carry, key_for(key, Purpose.PREFILL), hp)
         buffer = Replay(buffer, nothing_pending(agent.feed))
     return TrainState(agent_state, actors, buffer, key, Counter.zero())
 
@@ -69,7 +70,7 @@ def prefill_steps(agent: Algorithm) -> int:
 
 
 def prefill(
-    agent: Algorithm, env: Environment, carry: tuple[Actors, PyTree, PyTree], key: Key
+    agent: Algorithm, env: Environment, carry: tuple[Actors, PyTree, PyTree], key: Key, hp: Any
 ) -> tuple[Actors, PyTree, PyTree]:
     """Add the transitions of a uniformly random policy to the buffer; the carry ends with the algorithm's state."""
     choose = at_random(agent)
@@ -77,14 +78,14 @@ def prefill(
     def step(carry, i):
         actors, buffer, agent_state = carry
         actors, transition, _, _ = step_actors(agent, env, actors, jax.random.fold_in(key, i), choose)
-        return (actors, agent.feed.buffer.add(buffer, transition), observe(agent, agent_state, transition)), None
+        return (actors, agent.feed.buffer.add(buffer, transition), observe(agent, agent_state, transition, hp)), None
 
     return jax.lax.scan(step, carry, jnp.arange(prefill_steps(agent)))[0]
 
 
-def observe(agent: Algorithm, agent_state: PyTree, transition: Transition, valid: Array | None = None) -> PyTree:
+def observe(agent: Algorithm, agent_state: PyTree, transition: Transition, hp: Any) -> PyTree:
     """The algorithm's state after seeing a step of each environment."""
-    return agent_state if agent.observe is None else agent.observe(agent_state, transition, valid)
+    return agent_state if agent.observe is None else agent.observe(agent_state, transition, None, hp)
 
 
 def iterate(
@@ -112,13 +113,13 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
     def step(carry, key):
         actors, buffer, episodes, agent_state = carry
         actors, transition, _, timestep = step_actors(agent, env, actors, key, choose)
-        agent_state = observe(agent, agent_state, transition)
+        agent_state = observe(agent, agent_state, transition, hp)
         return (actors, feed.buffer.add(buffer, transition), episodes.add(timestep), agent_state), None
 
     # Before new transitions take the places of those that the priorities are of.
     replay = set_pending(feed, state.buffer, hp)
     carry = (state.actors, replay.buffer, episodes, state.agent)
-    carry = _repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
+    carry = repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
     actors, buffer, episodes, agent_state = carry
 
     agent_state, replay, losses = learn(agent, agent_state, Replay(buffer, replay.pending), update_key, hp)
@@ -144,7 +145,7 @@ def learn(agent: Algorithm, agent_state: PyTree, replay: Replay, key: Key, hp: A
         return (agent_state, Replay(replay.buffer, pending)), info.metrics
 
     keys = step_keys(key, feed.updates_per_iteration)
-    (agent_state, replay), metrics = _repeat(one_update, (agent_state, replay), keys)
+    (agent_state, replay), metrics = repeat(one_update, (agent_state, replay), keys)
     return agent_state, replay, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
 
@@ -162,9 +163,9 @@ def set_pending(feed: OffPolicy, replay: Replay, hp: Any) -> Replay:
     return Replay(feed.buffer.set_priorities(replay.buffer, *replay.pending, hp), nothing_pending(feed))
 
 
-def _repeat(step, carry, keys):
+def repeat(step: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], carry: PyTree, xs: PyTree) -> tuple[PyTree, PyTree]:
     """``lax.scan``, but a single step stands in the open, where its random part can be drawn ahead."""
-    if keys.shape[0] > 1:
-        return jax.lax.scan(step, carry, keys)
-    carry, y = step(carry, keys[0])
+    if jax.tree.leaves(xs)[0].shape[0] > 1:
+        return jax.lax.scan(step, carry, xs)
+    carry, y = step(carry, jax.tree.map(lambda x: x[0], xs))
     return carry, jax.tree.map(lambda x: x[None], y)

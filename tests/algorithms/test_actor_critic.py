@@ -315,7 +315,7 @@ class TestWhatMoves:
 
     def test_statistics_are_of_observed_steps_and_updates_leave_them(self, batch):
         agent, hp, state = build(sac, normalize_observation=True)
-        state = agent.observe(state, batch.transitions, None)
+        state = agent.observe(state, batch.transitions, None, hp)
         assert state.observations.count == 16
         np.testing.assert_allclose(state.observations.mean, batch.transitions.observation.mean(0), rtol=1e-5, atol=1e-6)
         new, _ = agent.update(state, batch, jax.random.key(0), hp)
@@ -327,6 +327,35 @@ class TestWhatMoves:
         scaled = (x - new.observations.mean) / jnp.sqrt(new.observations.variance + 1e-8)
         mean = jnp.split(call("actor", new.actor.variables, scaled), 2, axis=-1)[0]
         np.testing.assert_allclose(action, jnp.tanh(mean), rtol=1e-4, atol=1e-5)
+
+    def test_rewards_are_divided_by_the_deviation_of_their_discounted_sums(self, batch):
+        agent, hp, state = build(ddpg, normalize_reward=True, num_envs=2)
+        reward, ended = np.array([[1.0, -2.0], [4.0, 0.5], [3.0, 1.0]], np.float32), [[0, 0], [1, 0], [0, 0]]
+        sums, seen = np.zeros(2), []
+        for r, over in zip(reward, np.array(ended, bool), strict=True):
+            step = jax.tree.map(lambda x: x[:2], batch.transitions)._replace(
+                reward=jnp.asarray(r), terminated=jnp.zeros(2, bool), truncated=jnp.asarray(over)
+            )
+            state = agent.observe(state, step, None, hp)
+            sums = DISCOUNT * sums + r
+            seen.append(sums)
+            sums = np.where(over, 0.0, sums)
+        np.testing.assert_allclose(state.rewards.statistics.variance, np.var(seen), rtol=1e-5)
+        np.testing.assert_allclose(state.rewards.sums, sums, rtol=1e-6)
+
+        t = batch.transitions
+        scaled = batch._replace(transitions=t._replace(reward=t.reward / np.std(seen)))
+        plain, hp, untouched = build(ddpg)
+        np.testing.assert_allclose(
+            critic_loss_of(agent, hp, state, batch), critic_loss_of(plain, hp, untouched, scaled), rtol=1e-5
+        )
+
+    def test_a_dummy_step_teaches_nothing_of_rewards(self, batch):
+        agent, hp, state = build(ddpg, normalize_reward=True, num_envs=16)
+        state = state._replace(rewards=state.rewards._replace(sums=jnp.ones(16)))
+        after = agent.observe(state, batch.transitions, jnp.zeros(16, bool), hp)
+        assert after.rewards.statistics.count == 0
+        np.testing.assert_array_equal(after.rewards.sums, jnp.zeros(16))
 
 
 class TestActing:

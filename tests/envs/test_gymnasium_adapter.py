@@ -25,6 +25,28 @@ def columns(observation):
     return [tuple(int(v) for v in row[1:]) for row in observation]
 
 
+def test_mujoco_is_cut_off_by_its_time_limit_and_fails_by_itself():
+    """Hopper: three steps with the muscles still, then full force until it falls."""
+    pytest.importorskip("mujoco")
+    vector = envs.make("gymnasium:Hopper-v5", max_episode_steps=3).make_vector(1)
+    first = vector.reset(seed=0)
+    assert first.dtype == np.float32
+    by_hand = gymnasium.make("Hopper-v5")
+    observation, _ = by_hand.reset(seed=seeds_of(0, 1)[0])
+    np.testing.assert_array_equal(first[0], observation.astype(np.float32))
+    for t in range(3):
+        step = vector.step(np.zeros((1, 3), np.float32)).timestep
+        observation, reward, *_ = by_hand.step(np.zeros(3))
+        np.testing.assert_array_equal(step.next_observation[0], observation.astype(np.float32))
+        assert (step.reward[0], step.terminated[0], step.truncated[0]) == (np.float32(reward), False, t == 2)
+    assert not np.array_equal(step.observation, step.next_observation)
+
+    vector = envs.make("gymnasium:Hopper-v5").make_vector(1)
+    vector.reset(seed=0)
+    ends = [vector.step(np.ones((1, 3), np.float32)).timestep for _ in range(200)]
+    assert any(step.terminated[0] for step in ends) and not any(step.truncated[0] for step in ends)
+
+
 def test_as_stepped_by_hand():
     """CartPole, stepped one at a time, with resets and seeds as documented."""
     env = envs.make("gymnasium:CartPole-v1")

@@ -7,7 +7,7 @@ from jaxrl import envs
 from jaxrl.algorithms import ALGORITHMS
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.listing import preset_env
-from jaxrl.experiment.presets import NONE, PRESETS, get, pixels, policy_gradient, tuned, tuned_for
+from jaxrl.experiment.presets import NONE, PRESETS, actor_critic, get, pixels, policy_gradient, q_learning, tuned_for
 from jaxrl.experiment.settings import build, make_settings, named_env
 from jaxrl.schedules import linear
 from jaxrl.types import Spec
@@ -21,18 +21,20 @@ SPECS = {
     **{
         name: Spec(name, spaces.Box(-np.inf, np.inf, (size,), np.float32), spaces.Box(-1, 1, (actions,), np.float32))
         for name, size, actions in [
+            ("MuJoCo", 17, 6),
             ("HalfCheetah-v5", 17, 6),
             ("Hopper-v5", 11, 3),
             ("Reacher-v5", 10, 2),
             ("hopper", 11, 3),
             ("walker2d", 17, 6),
+            ("inverted_double_pendulum", 8, 1),
             ("CartpoleBalance", 5, 1),
         ]
     },
 }
 """Of environments that may not be installed, or of many."""
-IDS = {"MinAtar": "Breakout-MinAtar", "Pong": "atari:Pong"}
-TUNED = [preset.name for preset in [*tuned.PRESETS, *pixels.PRESETS, *policy_gradient.PRESETS]]
+IDS = {"MinAtar": "Breakout-MinAtar", "MuJoCo": "gymnasium:HalfCheetah-v5", "Pong": "atari:Pong"}
+TUNED = [p.name for module in (q_learning, policy_gradient, actor_critic, pixels) for p in module.PRESETS]
 
 
 def spec_of(preset):
@@ -74,6 +76,12 @@ def test_those_of_other_projects_are_not():
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1", "gymnasium:CartPole-v1"])
 def test_the_tuned_preset_is_found_with_and_without_the_prefix_of_a_suite(env):
     assert tuned_for("ppo", env).name == "ppo/CartPole-v1"
+
+
+@pytest.mark.parametrize("env", ["Ant-v5", "gymnasium:Walker2d-v5"])
+def test_one_is_for_all_of_mujoco(env):
+    assert tuned_for("sac", env).name == "sac/MuJoCo"
+    assert tuned_for("dqn", env) is None
 
 
 def test_there_may_be_no_tuned_preset():
@@ -249,6 +257,60 @@ VALUES = {
         "num_envs": 64, "rollout_length": 128, "num_minibatches": 4, "num_epochs": 4, "learning_rate": 3e-4,
         "value_coefficient": 2.0, "max_grad_norm": 1.0, "entropy_coefficient": 0.01, "clip_value_loss": False,
         "total_steps": 4_096_000, "reward_clip": 1.0,
+    },
+    # The action joins at the second layer; 1,000 random steps. Both DDPGs have twin critics.
+    "ddpg/rlcycle-lillicrap2015": {
+        "hidden_sizes": (400, 300), "action_layers": (1,), "exploration": "ornstein_uhlenbeck", "noise_theta": 0.15,
+        "noise_scale": 0.3, "num_critics": 2, "batch_size": 64, "actor_learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3, "tau": 0.005, "actor_max_grad_norm": 10.0, "critic_max_grad_norm": 10.0,
+        "epsilon": linear(1.0, 0.0, steps=1, delay=1_000),
+    },
+    "ddpg/rlcycle-fujimoto2018": {
+        "hidden_sizes": (400, 300), "action_layers": (0, 1), "exploration": "gaussian", "noise_scale": 0.1,
+        "num_critics": 2, "batch_size": 100, "epsilon": linear(1.0, 0.0, steps=1, delay=10_000),
+    },
+    "sac/rlcycle-haarnoja2019": {
+        "temperature": 2.0, "temperature_learning_rate": 3e-4, "target_entropy": -1.0, "log_std_bounds": (-20.0, 2.0),
+        "output_bound": 0.003, "hidden_sizes": (256, 256), "actor_learning_rate": 1e-3, "batch_size": 64,
+    },
+    "td3/cleanrl-mujoco": {
+        "actor_learning_rate": 3e-4, "critic_learning_rate": 3e-4, "buffer_size": 1_000_000, "discount": 0.99,
+        "tau": 0.005, "batch_size": 256, "smoothing_scale": 0.2, "smoothing_clip": 0.5, "noise_scale": 0.1,
+        "prefill": 25_000, "policy_delay": 2, "target_update_period": 2, "total_steps": 1_000_000,
+    },
+    "sac/cleanrl-mujoco": {
+        "actor_learning_rate": 3e-4, "critic_learning_rate": 1e-3, "prefill": 5_000, "batch_size": 256,
+        "log_std_bounds": (-5.0, 2.0), "log_std_bounding": "tanh", "policy_delay": 1, "total_steps": 1_000_000,
+    },
+    # A target network every 8,000 steps, an update every 4.
+    "sac_discrete/cleanrl-atari": {
+        "target_entropy": 0.89, "tau": 1.0, "target_update_period": 2_000, "steps_per_update": 4, "prefill": 20_000,
+        "batch_size": 64, "adam_epsilon": 1e-4, "actor_learning_rate": 3e-4, "total_steps": 5_000_000,
+    },
+    # polyak 0.995, update_after 1,000, update_every 50, start_steps 10,000.
+    "td3/spinningup-mujoco": {
+        "actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3, "tau": 0.005, "batch_size": 100, "prefill": 1_000,
+        "steps_per_update": 50, "updates_per_iteration": 50, "noise_scale": 0.1, "smoothing_scale": 0.2,
+        "smoothing_clip": 0.5, "policy_delay": 2, "hidden_sizes": (256, 256), "total_steps": 3_000_000,
+        "epsilon": linear(1.0, 0.0, steps=1, delay=10_000),
+    },
+    "sac/spinningup-2018": {
+        "temperature": 0.2, "learn_temperature": False, "state_value": True, "hidden_sizes": (400, 300),
+    },
+    "sac/zoo-mujoco": {"prefill": 10_000, "batch_size": 256, "actor_learning_rate": 3e-4, "total_steps": 1_000_000},
+    "crossq/zoo-mujoco": {"critic_sizes": (2_048, 2_048), "policy_delay": 3, "adam_b1": 0.5, "target_network": False},
+    "sac/rl_games-mujoco": {
+        "num_envs": 32, "updates_per_iteration": 32, "policy_delay": 2, "critic_max_grad_norm": 5.0,
+        "min_temperature": 0.01, "tau": 0.005,
+    },
+    "sac/brax-hopper": {
+        "actor_learning_rate": 6e-4, "discount": 0.997, "batch_size": 512, "updates_per_iteration": 64,
+        "num_envs": 128, "buffer_size": 1_048_576, "reward_scale": 30.0, "normalize_observation": True,
+        "prefill": 8_192, "total_steps": 6_553_600,
+    },
+    "sac/playground-dm_control": {
+        "actor_learning_rate": 1e-3, "discount": 0.99, "batch_size": 512, "updates_per_iteration": 8, "num_envs": 128,
+        "critic_normalization": "layer", "normalize_observation": True, "total_steps": 5_000_000,
     },
 }  # fmt: skip
 """What the sources say, written down apart from the presets."""

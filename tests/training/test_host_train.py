@@ -60,13 +60,13 @@ def host(env):
 
 
 def small(name, spec):
+    normalized = {"normalize_observation": True, "normalize_reward": True}
     if name.startswith("ppo"):
         recurrent = {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_size": 4, "sequence_length": 8}
-        normalized = {"normalize_observation": True, "normalize_reward": True}
         switches = {**recurrent, **normalized} if name == "ppo-recurrent" else {}
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
-    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observation": True})
+    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, normalized)
     config = module.Config(
         hidden_sizes=(8,),
         batch_size=8,
@@ -115,6 +115,31 @@ def test_learning_while_the_simulators_step_does_not_see_what_they_will_return()
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
     jax.tree.map(lambda x, y: close(x, y[0]), expected, after.agent)
     assert int(after.buffer.ring.filled[0, 0]) == 8 + 2
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overlap):
+    """What is started and awaited in an iteration of two steps: learning begins before the first is received."""
+    env, events = fixed_start(), []
+
+    def recorded(owner, method, name=None):
+        original = getattr(owner, method)
+
+        def call(self, *args):
+            events.append(name or (args[0][0] if isinstance(args[0], tuple) else args[0]))
+            return original(self, *args)
+
+        monkeypatch.setattr(owner, method, call)
+
+    run = HostRunner(small("dqn", env.spec), host(env), 640, [3], overlap=overlap)
+    state = run.init()
+    recorded(CompiledVector, "send", "send")
+    recorded(CompiledVector, "receive", "receive")
+    recorded(HostRunner, "_run")
+    run.advance(state, 2)
+    first, second = ["act", "send", "receive"], ["act", "send", "receive"]
+    iteration = ["act", "send", "learn", "receive", *second, "add"] if overlap else [*first, *second, "add", "learn"]
+    assert events == [*iteration, *iteration, "sum", "summarize"]
 
 
 class NextStep(CompiledVector):

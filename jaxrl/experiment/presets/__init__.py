@@ -7,6 +7,7 @@ hold the values of another project are called ``ALGORITHM/PROJECT-WHAT`` and tak
 from __future__ import annotations
 
 from jaxrl.experiment.presets import (
+    actor_critic,
     brax,
     cleanrl,
     dialects,
@@ -15,10 +16,10 @@ from jaxrl.experiment.presets import (
     pixels,
     policy_gradient,
     purejaxql,
+    q_learning,
     rl_games,
     rlcycle,
     spinningup,
-    tuned,
     zoo,
 )
 from jaxrl.experiment.presets.preset import Preset
@@ -28,11 +29,19 @@ from jaxrl.validation import did_you_mean
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
 
 _MODULES = (
-    tuned, pixels, policy_gradient, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games, spinningup, brax,
-    dialects,
+    q_learning, policy_gradient, actor_critic, pixels, rlcycle, lightning, cleanrl, zoo, dopamine, purejaxql, rl_games,
+    spinningup, brax, dialects,
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {preset.name: preset for module in _MODULES for preset in module.PRESETS}
+
+_MUJOCO = {
+    f"{body}-v5"
+    for body in (
+        "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum", "InvertedPendulum",
+        "Pusher", "Reacher", "Swimmer", "Walker2d",
+    )
+}  # fmt: skip
 
 NONE = "none"
 """The name that asks for the algorithm's own defaults."""
@@ -57,8 +66,9 @@ def get(name: str, algorithm: str) -> Preset:
 def tuned_for(algorithm: str, env: str) -> Preset | None:
     """The preset of this algorithm on this environment, whose id may have the prefix of a suite, or None.
 
-    One for all of MinAtar's games (``dqn/MinAtar``) serves where none is for the game itself.
+    One for all of MinAtar (``dqn/MinAtar``), or for all of Gymnasium's MuJoCo (``sac/MuJoCo``), serves where none is
+    for the environment itself.
     """
     name = env.rpartition(":")[2]
-    names = [name, "MinAtar"] if name.endswith("-MinAtar") else [name]
-    return next((PRESETS[f"{algorithm}/{n}"] for n in names if f"{algorithm}/{n}" in PRESETS), None)
+    suite = "MinAtar" if name.endswith("-MinAtar") else "MuJoCo" if name in _MUJOCO else name
+    return PRESETS.get(f"{algorithm}/{name}") or PRESETS.get(f"{algorithm}/{suite}")

@@ -17,7 +17,7 @@ class Preset:
     """``ALGORITHM/ENV`` if it was tuned here, ``ALGORITHM/PROJECT-WHAT`` if it holds what another project does."""
     algorithm: str
     env: str
-    """The id without the prefix of a suite; ``Atari`` or ``MinAtar`` if it is for all of their games."""
+    """The id without the prefix of a suite; ``Atari``, ``MinAtar`` or ``MuJoCo`` if it is for all of theirs."""
     source: str
     """Where the values come from, and what of the source is not held."""
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
