@@ -29,6 +29,7 @@ MINATAR_RAINBOW = MINATAR_CONFIG | {
 }  # fmt: skip
 """Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root. The
 games are deterministic: where noise alone explores, Breakout is left with the same few returns for long."""
+MINATAR_RAINBOW_HYPERPARAMETERS = MINATAR_HYPERPARAMETERS | {"epsilon": linear(1.0, 0.05, steps=100_000)}
 
 PRESETS = [
     Preset(
@@ -44,8 +45,8 @@ PRESETS = [
         name="rainbow/MinAtar",
         algorithm="rainbow",
         env="MinAtar",
-        source="dqn/MinAtar, with atoms for returns of a game without punishments",
-        hyperparameters=MINATAR_HYPERPARAMETERS,
+        source="dqn/MinAtar, with atoms for returns of a game without punishments and more exploration",
+        hyperparameters=MINATAR_RAINBOW_HYPERPARAMETERS,
         config=MINATAR_RAINBOW,
         total_steps=1_000_000,
     ),
@@ -54,7 +55,7 @@ PRESETS = [
         algorithm="rainbow",
         env="SpaceInvaders-MinAtar",
         source="rainbow/MinAtar, with atoms for greater returns",
-        hyperparameters=MINATAR_HYPERPARAMETERS,
+        hyperparameters=MINATAR_RAINBOW_HYPERPARAMETERS,
         config=MINATAR_RAINBOW | {"v_max": 40.0},
         total_steps=1_000_000,
     ),
