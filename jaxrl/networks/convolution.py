@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -9,6 +10,9 @@ import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+
+PATCHES = 4 * 2**20
+"""Bytes of patches that are made at a time."""
 
 
 class Conv(nn.Module):
@@ -45,14 +49,27 @@ class Conv(nn.Module):
 def convolve_by_products(x: Array, kernel: Array, stride: int, padding: str) -> Array:
     """The convolution of ``[B, H, W, C]`` with ``[size, size, C, F]``, as one product of patches and kernel.
 
-    Where the stride divides the kernel's side, blocks of ``stride * stride`` pixels first become channels, so that
-    fewer and larger slices make up the patches.
+    Patches are made of as many images at a time as stay in the cache, and made anew for the gradient: of 256 Atari
+    observations that takes half of the time that all patches at once would.
     """
-    size, channels, features = kernel.shape[0], kernel.shape[2], kernel.shape[3]
-    if padding == "SAME":
-        pads = jax.lax.padtype_to_pads(x.shape[1:3], (size, size), (stride, stride), padding)
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    height, width = ((n - size) // stride + 1 for n in x.shape[1:3])
+    images, (size, _, channels, _) = x.shape[0], kernel.shape
+    pads = jax.lax.padtype_to_pads(x.shape[1:3], (size, size), (stride, stride), padding)
+    height, width = ((n + sum(pad) - size) // stride + 1 for n, pad in zip(x.shape[1:3], pads, strict=True))
+    at_once = max(1, PATCHES // (4 * height * width * size * size * channels))
+    product = functools.partial(_product, stride=stride, pads=pads, height=height, width=width)
+    if images <= at_once:
+        return product(x, kernel)
+    part = next(n for n in range(at_once, 0, -1) if images % n == 0)
+    product = jax.checkpoint(product, prevent_cse=False)
+    y = jax.lax.map(lambda x: product(x, kernel), x.reshape(-1, part, *x.shape[1:]))
+    return y.reshape(images, *y.shape[2:])
+
+
+def _product(x: Array, kernel: Array, stride: int, pads: list[tuple[int, int]], height: int, width: int) -> Array:
+    """Where the stride divides the kernel's side, blocks of ``stride * stride`` pixels first become channels, so that
+    fewer and larger slices make up the patches."""
+    size, _, channels, features = kernel.shape
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     if stride > 1 and size % stride == 0:
         size //= stride
         rows, columns = height + size - 1, width + size - 1
@@ -61,9 +78,7 @@ def convolve_by_products(x: Array, kernel: Array, stride: int, padding: str) -> 
         kernel = kernel.reshape(size, stride, size, stride, channels, features).transpose(0, 2, 1, 3, 4, 5)
         stride = 1
     last = lambda start, n: start + (n - 1) * stride + 1
-    slices = [
-        x[:, i : last(i, height) : stride, j : last(j, width) : stride] for i in range(size) for j in range(size)
-    ]
+    slices = [x[:, i : last(i, height) : stride, j : last(j, width) : stride] for i in range(size) for j in range(size)]
     return jnp.concatenate(slices, axis=-1) @ kernel.reshape(-1, features)
 
 

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.networks import convolution
 from jaxrl.networks.convolution import Conv
 
 
@@ -18,6 +19,27 @@ def test_it_is_flax_s_convolution_with_the_same_parameters_and_gradients(rng, ke
     np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), rtol=1e-4, atol=1e-4)
     gradients = (jax.grad(loss(module), argnums=(0, 1))(params, x) for module in (ours, theirs))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), *gradients)
+
+
+@pytest.mark.parametrize(("images", "parts"), [(6, 3), (7, 7)])
+def test_many_images_are_taken_in_parts(rng, key, monkeypatch, images, parts):
+    x = jnp.asarray(rng.normal(size=(images, 10, 10, 3)), jnp.float32)
+    module = Conv(5, 3)
+    params = module.init(key, x)
+
+    def program():
+        return jax.make_jaxpr(lambda x: module.apply(params, x))(x)
+
+    def results():
+        loss = lambda params, x: jnp.sum(jnp.sin(module.apply(params, x)))
+        gradients = jax.grad(loss, argnums=(0, 1))(params, x)
+        return module.apply(params, x), gradients, jax.jvp(lambda x: jax.grad(loss)(params, x), (x,), (x,))[1]
+
+    whole = results()
+    assert "scan" not in str(program())
+    monkeypatch.setattr(convolution, "PATCHES", 2 * 4 * 8 * 8 * 27)
+    assert f"length={parts}" in str(program())
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), whole, results())
 
 
 def test_any_number_of_axes_may_come_first(key):
