@@ -132,11 +132,11 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             t.terminated, t.truncated, hp.discount, hp.trace_lambda,
             clip_rho=hp.clip_rho, clip_c=hp.clip_c, clip_policy_rho=hp.clip_policy_rho,
         )  # fmt: skip
-        value_loss = masked_mean(networks.value_error(output, corrected.target), valid)
+        value_loss = policy_gradient.mean_error(networks, networks.value_error(output, corrected.target), valid)
         total, metrics = policy_gradient.policy_gradient_loss(
-            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp
+            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp, config.axis_name
         )
-        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid)}
+        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid, config.axis_name)}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         reward, normalizers = policy_gradient.normalize_rewards(networks, state.normalizers, batch, hp.discount)

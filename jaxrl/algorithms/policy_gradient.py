@@ -567,8 +567,13 @@ def normalized_advantage(config: Config, advantage: Array, valid: Array | None) 
 
 def value_loss(networks: Networks, output: Array, steps: Steps) -> Array:
     """The mean error of the critic, summed over the rewards of a vector."""
-    error = networks.value_error(output, steps.target)
-    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
+    return mean_error(networks, networks.value_error(output, steps.target), steps.valid)
+
+
+def mean_error(networks: Networks, error: Array, valid: Array | None) -> Array:
+    """The mean of a critic's errors, summed over the rewards of a vector; with ``axis_name``, this device's share."""
+    error = jnp.sum(error, axis=-1) if networks.spec.reward_shape else error
+    return masked_mean(error, valid, networks.config.axis_name)
 
 
 def fit_value(
@@ -612,13 +617,19 @@ def fit_value(
 
 
 def policy_gradient_loss(
-    log_prob: Array, advantage: Array, value_loss: Array, entropy: Array, valid: Array | None, hp: Any
+    log_prob: Array,
+    advantage: Array,
+    value_loss: Array,
+    entropy: Array,
+    valid: Array | None,
+    hp: Any,
+    axis_name: str | None = None,
 ) -> tuple[Array, dict[str, Array]]:
     """``mean(-A log pi(a|s)) + c_v L_V - c_e mean(H)``, the loss of A3C and IMPALA, and its parts.
 
     Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
     """
-    policy_loss, entropy = masked_mean(-advantage * log_prob, valid), masked_mean(entropy, valid)
+    policy_loss, entropy = (masked_mean(x, valid, axis_name) for x in (-advantage * log_prob, entropy))
     total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
     return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
 

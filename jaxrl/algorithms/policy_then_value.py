@@ -121,7 +121,7 @@ def make_policy_then_value(
 
     def problem(statistics: PyTree, batch: policy_gradient.Batch, unravel: Callable[[Array], PyTree]) -> Problem:
         steps = policy_gradient.steps_of(networks, batch)
-        mean = lambda values: masked_mean(values, steps.valid)
+        mean = lambda values: masked_mean(values, steps.valid, config.axis_name)
 
         def distribution(vector: Array) -> Any:
             policy = Policy({"actor": unravel(vector)}, statistics)
@@ -159,7 +159,7 @@ def make_policy_then_value(
         )  # fmt: skip
         metrics |= {
             "value_loss": fit.metrics["value_loss"],
-            "entropy": across(masked_mean(old.entropy(), batch.valid)),
+            "entropy": across(masked_mean(old.entropy(), batch.valid, config.axis_name)),
             "kl": task.kl(new),
         }
         params = {"actor": unravel(new), "critic": fit.params}

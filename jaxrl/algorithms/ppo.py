@@ -198,6 +198,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         if config.kl_penalty or adaptive != "none":
             old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
         data = policy_gradient.batch_of(networks, batch, estimates, old)
+        key, critic_key = jax.random.split(key) if separate else (key, key)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, steering = minibatches.descend(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
@@ -208,7 +209,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         if separate:
             fit = policy_gradient.fit_value(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
-                jax.random.fold_in(key, 1), minibatches.Passes(config.critic_epochs, config.critic_minibatches),
+                critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
             )  # fmt: skip
             params, critic_opt_state = {**params, "critic": fit.params}, fit.opt_state
@@ -243,7 +244,7 @@ def _without_critic(params: PyTree) -> PyTree:
 
 def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
     """All of the loss that is the actor's, and its metrics."""
-    mean = lambda values: masked_mean(values, steps.valid)
+    mean = lambda values: masked_mean(values, steps.valid, config.axis_name)
     log_ratio = distribution.log_prob(steps.action) - steps.log_prob
     ratio, advantage = jnp.exp(log_ratio), steps.advantage
     if config.normalize_advantage and config.advantage_scope == "minibatch":
@@ -278,8 +279,8 @@ def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, h
     elif config.bound_value_loss:
         error = bounded_value_loss(value, steps.target, hp.value_loss_bound)
     else:
-        return policy_gradient.value_loss(networks, value, steps)
-    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
+        error = networks.value_error(value, steps.target)
+    return policy_gradient.mean_error(networks, error, steps.valid)
 
 
 class Steering(NamedTuple):

@@ -169,7 +169,9 @@ class Beta(NamedTuple):
 
     def mode(self) -> Array:
         """``[..., n]`` the densest action."""
-        return 2 * (self.alpha - 1) / (self.alpha + self.beta - 2) - 1
+        # Where both are 1 to the last bit, the density is flat.
+        total = self.alpha + self.beta - 2
+        return jnp.where(total > 0, 2 * (self.alpha - 1) / jnp.where(total > 0, total, 1) - 1, 0.0)
 
     def log_prob(self, action: Array) -> Array:
         """``[...]`` joint log-density of ``[..., n]``."""

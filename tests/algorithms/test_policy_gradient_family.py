@@ -251,7 +251,8 @@ def test_eight_shards_are_one_batch(rng, key, name):
     shard = module.make(SPEC, dataclasses.replace(config, num_envs=1, axis_name="i"))
     hp = whole.hyperparameters
     state, small = whole.init(key, hp), shard.init(key, hp)
-    rollout = rollout_of(whole, state, rng)
+    # Shards of which each has another number of real steps.
+    rollout = rollout_of(whole, state, rng)._replace(valid=rng.random((T, B)) < np.linspace(0.3, 1.0, B))
     want, info = jax.jit(whole.update)(state, rollout, key, hp)
     shards = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0)[:, :, None], rollout)
     run = jax.jit(jax.vmap(lambda batch: shard.update(small, batch, key, hp), axis_name="i"))

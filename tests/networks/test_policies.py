@@ -131,3 +131,10 @@ def test_beta_needs_bounds(key):
     assert np.all(p.alpha > 1)
     with pytest.raises(ValueError, match="bounds"):
         policy_head(spaces.Box(-np.inf, np.inf, (2,)), "beta")
+
+
+def test_the_mode_of_a_flat_beta_is_its_middle(key):
+    # 1 + softplus(-30) is 1 in float32.
+    head = policy_head(spaces.Box(-1, 1, (1,)), "beta")
+    params = jax.tree.map(lambda p: 0 * p - 30.0, head.init(key, jnp.ones((1, 2))))
+    np.testing.assert_array_equal(head.apply(params, jnp.ones((1, 2))).mode(), [[0.0]])
