@@ -14,12 +14,12 @@ from typing import Any
 
 from flax import struct
 
-from jaxrl.algorithms import policy_gradient, ppo
+from jaxrl.algorithms import policy_value, ppo
 from jaxrl.types import Algorithm, Spec
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(policy_gradient.Config):
+class Config(policy_value.Config):
     """What changes the program's shape."""
 
     num_envs: int = 8

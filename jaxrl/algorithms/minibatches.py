@@ -15,7 +15,7 @@ from jaxrl.algorithms import rollouts
 from jaxrl.optimizers import apply_gradients
 from jaxrl.random import minibatch_indices
 from jaxrl.types import Array, Key, PyTree
-from jaxrl.validation import require, require_positive
+from jaxrl.validation import require_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +29,8 @@ class Config(rollouts.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "num_epochs", "num_minibatches")
-        require(
-            self.rollout_size % self.num_minibatches == 0,
-            "num_minibatches",
-            self.num_minibatches,
-            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {self.rollout_size}",
-        )
+        require_positive(self, "num_epochs")
+        self.require_divisor("num_minibatches")
 
     @property
     def passes(self) -> Passes:

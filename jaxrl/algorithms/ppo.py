@@ -16,8 +16,9 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import minibatches, policy_gradient
-from jaxrl.algorithms.policy_gradient import Batch, Networks, Normalizers, Policy, Steps
+from jaxrl.algorithms import advantages, minibatches, policy_value
+from jaxrl.algorithms.advantages import Batch, Steps
+from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import (
     adapt_to_kl,
     approximate_kl,
@@ -37,7 +38,7 @@ ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(minibatches.Config, policy_gradient.Config):
+class Config(minibatches.Config, policy_value.Config):
     """What changes the program's shape."""
 
     normalize_advantage: bool = True
@@ -70,17 +71,12 @@ class Config(minibatches.Config, policy_gradient.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "critic_epochs", "critic_minibatches")
+        require_positive(self, "critic_epochs")
+        self.require_divisor("critic_minibatches")
         require_choice(self, "advantage_scope", ("minibatch", "rollout"))
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
-        kind = "sequences" if self.recurrent else "steps"
-        for field in ("num_minibatches", "critic_minibatches"):
-            require(
-                self.num_items % getattr(self, field) == 0, field, getattr(self, field),
-                f"must divide the number of {kind} of a rollout, {self.num_items}",
-            )  # fmt: skip
         require(
             not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
             "must be false where the torso is shared",
@@ -155,10 +151,10 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    networks = policy_gradient.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config)
     if config.bound_loss != "none":
-        policy_gradient.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
-    optimizer = policy_gradient.make_optimizer(config)
+        policy_value.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
+    optimizer = policy_value.make_optimizer(config)
     separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
 
     def init(key: Key, hp: Hyperparameters) -> State:
@@ -174,7 +170,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         )
 
     def loss(params: PyTree, batch: Batch, statistics: PyTree, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
-        steps = policy_gradient.steps_of(networks, batch)
+        steps = advantages.steps_of(networks, batch)
         policy = Policy(params, statistics)
         if separate:
             distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
@@ -188,16 +184,16 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return total, {"loss": total, "value_loss": critic_loss, **metrics}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        estimates, normalizers = policy_gradient.estimate(
+        estimates, normalizers = advantages.estimate(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
         if config.normalize_advantage and config.advantage_scope == "rollout":
-            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
+            advantage = advantages.normalized_advantage(config, estimates.advantage, batch.valid)
             estimates = estimates._replace(advantage=advantage)
         statistics, old = state.normalizers.observation, None
         if config.kl_penalty or adaptive != "none":
-            old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
-        data = policy_gradient.batch_of(networks, batch, estimates, old)
+            old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)
+        data = advantages.batch_of(networks, batch, estimates, old)
         key, critic_key = jax.random.split(key) if separate else (key, key)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, steering = minibatches.descend(
@@ -207,7 +203,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
         if separate:
-            fit = policy_gradient.fit_value(
+            fit = advantages.fit_value(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
                 critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
@@ -231,7 +227,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: Policy(networks.acting(state.params), state.normalizers.observation),
-        act=policy_gradient.make_act(networks),
+        act=policy_value.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
@@ -248,7 +244,7 @@ def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient:
     log_ratio = distribution.log_prob(steps.action) - steps.log_prob
     ratio, advantage = jnp.exp(log_ratio), steps.advantage
     if config.normalize_advantage and config.advantage_scope == "minibatch":
-        advantage = policy_gradient.normalized_advantage(config, advantage, steps.valid)
+        advantage = advantages.normalized_advantage(config, advantage, steps.valid)
     surrogate = smooth_clipped_surrogate if config.smooth_clamp else clipped_surrogate
     clipped = mean(surrogate(ratio, advantage, hp.clip))
     entropy = mean(distribution.entropy())
@@ -280,7 +276,7 @@ def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, h
         error = bounded_value_loss(value, steps.target, hp.value_loss_bound)
     else:
         error = networks.value_error(value, steps.target)
-    return policy_gradient.mean_error(networks, error, steps.valid)
+    return advantages.mean_error(networks, error, steps.valid)
 
 
 class Steering(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS
-from jaxrl.validation import require_choice, require_positive
+from jaxrl.validation import require, require_choice, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,3 +32,16 @@ class Config:
     def rollout_size(self) -> int:
         """Transitions of a rollout."""
         return self.num_envs * self.rollout_length
+
+    @property
+    def num_items(self) -> int:
+        """What minibatches are drawn of: steps, or of recurrent networks sequences."""
+        return self.rollout_size
+
+    def require_divisor(self, *fields: str) -> None:
+        """Raise unless each of these fields is a number of equal parts of a rollout's items."""
+        sizes = f"num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {self.rollout_size}"
+        what = sizes if self.num_items == self.rollout_size else f"{self.num_items} sequences of {sizes} steps"
+        for field in fields:
+            require_positive(self, field)
+            require(self.num_items % getattr(self, field) == 0, field, getattr(self, field), f"must divide {what}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from flax import struct
 
-from jaxrl.algorithms import policy_gradient, policy_then_value
+from jaxrl.algorithms import policy_then_value, policy_value
 from jaxrl.algorithms.policy_then_value import Problem, State
 from jaxrl.optimizers import apply_gradients
 from jaxrl.types import Algorithm, Spec
@@ -41,7 +41,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    optimizer = policy_gradient.make_optimizer(config)
+    optimizer = policy_value.make_optimizer(config)
 
     def policy_step(problem: Problem, params, opt_state, hp):
         step = apply_gradients(optimizer, params, opt_state, problem.gradient(params), learning_rate=hp.learning_rate)
