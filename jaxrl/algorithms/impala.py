@@ -173,4 +173,5 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
             state.params, state.normalizers._replace(observation=state.acting.observation), observation
         ),
         initial_carry=networks.initial_carry,
+        interrupt=policy_value.interrupt,
     )

@@ -174,4 +174,5 @@ def make_policy_then_value(
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        interrupt=policy_value.interrupt,
     )

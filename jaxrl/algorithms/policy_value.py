@@ -408,6 +408,12 @@ def make_act(networks: Networks) -> Callable[..., tuple[PyTree, PyTree, dict[str
     return act
 
 
+def interrupt(state: Any) -> Any:
+    """``interrupt`` of an algorithm whose state has ``normalizers``: no sums of rewards are under way."""
+    sums = jax.tree.map(jnp.zeros_like, state.normalizers.sums)
+    return state._replace(normalizers=state.normalizers._replace(sums=sums))
+
+
 def require_bounded_gaussian(spec: Spec, config: Config, field: str, value: Any) -> None:
     """Raise unless actions are drawn from a Gaussian over one ``Box``."""
     require(

@@ -231,6 +231,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        interrupt=policy_value.interrupt,
     )
 
 

@@ -153,6 +153,8 @@ class HostRunner:
         self._start(iteration=self.iterations_done(state))
         if isinstance(self.agent.feed, OffPolicy):
             state = state._replace(buffer=self._run("interrupt", state.buffer))
+        if self.agent.interrupt is not None:
+            state = state._replace(agent=self._run("interrupt_agent", state.agent))
         return state._replace(carry=self._run("fresh_carry"))
 
     def steps_after(self, iterations: int) -> int:
@@ -364,6 +366,9 @@ class _Programs:
 
     def _interrupt(self):
         return self.agent.feed.buffer.interrupt, (0,)
+
+    def _interrupt_agent(self):
+        return self.agent.interrupt, (0,)
 
     def _learn(self):
         feed = self.agent.feed

@@ -189,6 +189,19 @@ def test_a_lost_life_is_no_end_of_an_episode():
     assert (without_lives.episode_length > 3).all()
 
 
+def test_a_restored_state_has_no_sums_of_the_rewards_of_broken_off_episodes():
+    env = fixed_start()
+    agent = small("ppo-recurrent", env.spec)
+    run = training.make_runner(agent, host(env), 640, [0, 1])
+    state, _ = run.advance(run.init(), 1)
+    before = jax.device_get(state.agent.normalizers)
+    assert np.all(before.sums > 0)
+    restored = training.make_runner(agent, host(env), 640, [0, 1]).restored(state)
+    after = restored.agent.normalizers
+    assert not np.any(after.sums)
+    jax.tree.map(np.testing.assert_array_equal, after._replace(sums=before.sums), before)
+
+
 def test_a_restored_state_goes_on():
     env = fixed_start()
     run = training.make_runner(small("ppo", env.spec), host(env), 640, [0])
