@@ -191,6 +191,6 @@ class Algorithm(Generic[State]):
     """``observe(state, transitions, valid) -> state``: what steps ``[B, ...]`` teach by themselves, such as statistics
     of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see ``Buffer.add``."""
     interrupt: Callable[[State], State] | None = None
-    """``interrupt(state) -> state``: the episodes under way will not go on, since their simulators were started anew."""
+    """``interrupt(state) -> state``: the episodes under way will not go on: their simulators were started anew."""
     workers: Workers[State] | None = None
     """How workers that do not wait for each other learn, if the algorithm can be divided between such."""

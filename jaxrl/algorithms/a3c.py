@@ -133,8 +133,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         """The gradient at the parameters that collected a rollout, as one vector, and metrics."""
         estimates, _ = advantages.estimate(networks, params, normalizers, batch, hp)
         if config.normalize_advantage:
-            advantage = advantages.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
+            estimates, _ = advantages.over_the_rollout(config, normalizers, estimates, batch)
         data = advantages.batch_of(networks, batch, estimates)
         steps = advantages.steps_of(networks, data)
 

@@ -15,6 +15,9 @@ from jaxrl.losses.policy_gradient import masked_mean, normalize
 from jaxrl.losses.returns import generalized_advantage_estimation, lambda_returns
 from jaxrl.types import Array, Key, PyTree, Rollout, Transition
 
+ADVANTAGE_CLIP = 5.0
+"""Bound of advantages that moving averages normalise, in deviations."""
+
 
 class Estimates(NamedTuple):
     """What is learned from, ``[T, B]`` each."""
@@ -168,6 +171,36 @@ def old_distribution(networks: Networks, policy: Policy, rollout: Rollout) -> An
 def normalized_advantage(config: Config, advantage: Array, valid: Array | None) -> Array:
     """Advantages with mean 0 and deviation 1, over the devices too."""
     return normalize(advantage, valid, axis_name=config.axis_name)
+
+
+def over_the_rollout(
+    config: Config,
+    normalizers: Normalizers,
+    estimates: Estimates,
+    rollout: Rollout,
+    weight: Array | float | None = None,
+) -> tuple[Estimates, Normalizers]:
+    """Estimates with normalised advantages: by the rollout's own moments, or with a weight by moving averages of such.
+
+    Args:
+        config: for its ``axis_name``.
+        normalizers: with statistics of advantages, if a weight is given.
+        estimates: of the rollout.
+        rollout: for its mask.
+        weight: of the rollout in the moving averages; None for its own moments alone.
+
+    Source: rl_games, ``normalize_advantage`` and ``normalize_rms_advantage``, the latter without its bias towards zero
+    at the start.
+    """
+    if weight is None:
+        advantage = normalized_advantage(config, estimates.advantage, rollout.valid)
+    else:
+        moments = normalization.update(
+            normalizers.advantage, estimates.advantage, rollout.valid, config.axis_name, weight
+        )
+        advantage = normalization.apply(moments, estimates.advantage, ADVANTAGE_CLIP)
+        normalizers = normalizers._replace(advantage=moments)
+    return estimates._replace(advantage=advantage), normalizers
 
 
 def value_loss(networks: Networks, output: Array, steps: Steps) -> Array:

@@ -141,8 +141,7 @@ def make_policy_then_value(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
         if config.normalize_advantage:
-            advantage = advantages.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
+            estimates, _ = advantages.over_the_rollout(config, normalizers, estimates, batch)
         statistics = state.normalizers.observation
         old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)
         data = advantages.batch_of(networks, batch, estimates, old)

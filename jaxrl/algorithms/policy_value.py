@@ -132,6 +132,8 @@ class Normalizers(NamedTuple):
     sums: PyTree
     """``[B]`` those sums, of the episodes under way."""
     value: PyTree
+    advantage: PyTree = ()
+    """Of PPO's advantages, where their scope is ``running``."""
 
 
 class Policy(NamedTuple):

@@ -16,6 +16,7 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
+from jaxrl import normalization
 from jaxrl.algorithms import advantages, minibatches, policy_value
 from jaxrl.algorithms.advantages import Batch, Steps
 from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
@@ -34,6 +35,7 @@ from jaxrl.validation import require, require_choice, require_positive
 
 BOUND_LOSSES = {"bound": bound_penalty, "regularisation": mean_penalty}
 KL_STOPS = ("none", "k1", "k3")
+SCOPES = ("minibatch", "rollout", "running")
 ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
 
 
@@ -44,7 +46,7 @@ class Config(minibatches.Config, policy_value.Config):
     normalize_advantage: bool = True
     """Whether to give advantages mean 0 and deviation 1."""
     advantage_scope: str = "minibatch"
-    """What they have it within: each ``minibatch``, or the whole ``rollout``."""
+    """What they have it within: each ``minibatch``, the whole ``rollout``, or by moving averages (``running``)."""
     clip_value_loss: bool = True
     """Whether the value too stays within ``clip`` of its old prediction."""
     bound_value_loss: bool = False
@@ -73,7 +75,7 @@ class Config(minibatches.Config, policy_value.Config):
         super().__post_init__()
         require_positive(self, "critic_epochs")
         self.require_divisor("critic_minibatches")
-        require_choice(self, "advantage_scope", ("minibatch", "rollout"))
+        require_choice(self, "advantage_scope", SCOPES)
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
@@ -109,6 +111,8 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
+    advantage_momentum: Any = 0.5
+    """How much of the advantages' ``running`` moments stays in an update."""
     target_kl: Any = 0.01
     """How far a policy is to move in an update, in nats; for all switches that look at it."""
     kl_coefficient: Any = 0.2
@@ -156,15 +160,17 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         policy_value.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
     optimizer = policy_value.make_optimizer(config)
     separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
+    running = config.normalize_advantage and config.advantage_scope == "running"
 
     def init(key: Key, hp: Hyperparameters) -> State:
         params = networks.init(key)
         own = _without_critic(params) if separate else params
+        moments = normalization.init(jnp.zeros(())) if running else ()
         return State(
             params,
             optimizer.init(ravel_pytree(own)[0]),
             optimizer.init(ravel_pytree(params["critic"])[0]) if separate else (),
-            networks.init_normalizers(),
+            networks.init_normalizers()._replace(advantage=moments),
             () if adaptive == "none" else jnp.asarray(hp.learning_rate, jnp.float32),
             jnp.asarray(hp.kl_coefficient, jnp.float32) if config.kl_penalty else (),
         )
@@ -187,9 +193,9 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         estimates, normalizers = advantages.estimate(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
-        if config.normalize_advantage and config.advantage_scope == "rollout":
-            advantage = advantages.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
+        if config.normalize_advantage and config.advantage_scope != "minibatch":
+            weight = 1 - hp.advantage_momentum if running else None
+            estimates, normalizers = advantages.over_the_rollout(config, normalizers, estimates, batch, weight)
         statistics, old = state.normalizers.observation, None
         if config.kl_penalty or adaptive != "none":
             old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)

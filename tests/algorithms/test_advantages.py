@@ -166,3 +166,18 @@ def test_normalised_rewards_observations_and_values(rng, key):
     np.testing.assert_allclose(after.value.mean, both.mean(), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(after.value.variance, both.var(), rtol=1e-3)
     np.testing.assert_allclose(target - value, got.advantage, rtol=1e-3, atol=1e-4)
+
+
+def test_running_moments_of_advantages(rng):
+    # GeneralizedMovingStats of rl_games: moments m <- momentum m + (1 - momentum) batch's; (x - mean) / std in [-5, 5].
+    first, second = rng.normal([[[1.0]], [[3.0]]], [[[1.0]], [[4.0]]], (2, T, B)).astype(np.float32)
+    second[0, 0], valid = 1000.0, rng.random((T, B)) < 0.8
+    valid[0, 0] = valid[1, 0] = True
+    normalizers = policy_value.Normalizers((), (), (), (), normalization.init(jnp.zeros(())))
+    for x in (first, second):
+        estimates, rollout = advantages.Estimates(jnp.asarray(x), None, None), Rollout(None, {}, (), jnp.asarray(valid))
+        got, normalizers = advantages.over_the_rollout(CONFIG, normalizers, estimates, rollout, 0.3)
+    moments = lambda x: np.array([x[valid].mean(), (x[valid].astype(np.float64) ** 2).mean()])
+    mean, square = 0.7 * moments(first) + 0.3 * moments(second)
+    want = np.clip((second - mean) / np.sqrt(square - mean**2), -5, 5)
+    np.testing.assert_allclose(got.advantage, want, rtol=1e-4, atol=1e-5)

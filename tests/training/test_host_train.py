@@ -195,7 +195,7 @@ def test_a_restored_state_has_no_sums_of_the_rewards_of_broken_off_episodes():
     run = training.make_runner(agent, host(env), 640, [0, 1])
     state, _ = run.advance(run.init(), 1)
     before = jax.device_get(state.agent.normalizers)
-    assert np.all(before.sums > 0)
+    assert np.any(before.sums > 0)
     restored = training.make_runner(agent, host(env), 640, [0, 1]).restored(state)
     after = restored.agent.normalizers
     assert not np.any(after.sums)
