@@ -139,7 +139,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
         def loss(params):
             own = Policy(params, normalizers.observation)
-            distribution, value = networks.both(own, steps.observation, data.carry, steps.begins)
+            distribution, _, value, _ = networks.apply(own, steps.observation, data.carry, steps.begins)
             return advantages.policy_gradient_loss(
                 distribution.log_prob(steps.action), steps.advantage,
                 advantages.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,

@@ -144,13 +144,20 @@ class Policy(NamedTuple):
     """Statistics of observations, or ``()``."""
 
 
+ACTOR, CRITIC = "actor", "critic"
+BOTH = (ACTOR, CRITIC)
+
+
 class Outputs(NamedTuple):
-    """What the networks say of observations ``[..., *]``."""
+    """What the networks say of observations ``[..., *]``; None where they were not asked."""
 
     distribution: Any
-    value: Array
+    features: Array | None
+    """``[..., n]`` what the actor's last layer is given."""
+    value: Array | None
     """``[...]``, or ``[..., n]``: what the critic's last layer gives (see ``Networks.value_of``)."""
     carry: PyTree
+    """After the last step."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -163,15 +170,19 @@ class Networks:
     """``init(key) -> params``, a dictionary with ``actor``, ``critic`` and, if it is shared, ``torso``."""
     act: Callable[[Policy, PyTree, PyTree], tuple[Any, PyTree]]
     """``act(policy, observation [B, ...], carry [B, ...]) -> distribution, carry``: one step."""
-    actor: Callable[[Policy, PyTree, PyTree, Array | None], Any]
-    """``actor(policy, observation, carry, begins) -> distribution``, of steps ``[..., *]``, or if the networks are
-    recurrent of sequences ``[T, B, ...]`` that start from ``carry`` and are reset where ``begins``."""
-    critic: Callable[[Policy, PyTree, PyTree, Array | None], Array]
-    """``critic(policy, observation, carry, begins) -> value``, likewise."""
-    both: Callable[[Policy, PyTree, PyTree, Array | None], tuple[Any, Array]]
-    """``both(policy, observation, carry, begins) -> distribution, value``."""
+    apply: Callable[..., Outputs]
+    """``apply(policy, observation, carry, begins, sides=BOTH) -> Outputs``, of steps ``[..., *]``, or if the networks
+    are recurrent of sequences ``[T, B, ...]`` that start from ``carry`` and are reset where ``begins``."""
     stepwise: Callable[[Policy, PyTree, PyTree], Outputs]
     """``stepwise(policy, observation [T, B, ...], carry [T, B, ...])``: each step from the state stored with it."""
+
+    def actor(self, policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None) -> Any:
+        """The distribution alone, as of ``apply``."""
+        return self.apply(policy, observation, carry, begins, (ACTOR,)).distribution
+
+    def critic(self, policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None) -> Array:
+        """The critic's output alone, as of ``apply``."""
+        return self.apply(policy, observation, carry, begins, (CRITIC,)).value
 
     def initial_carry(self, batch_size: int) -> PyTree:
         """The recurrent state at the start of an episode; ``()`` for feed-forward networks."""
@@ -183,9 +194,8 @@ class Networks:
 
     def acting(self, params: PyTree) -> PyTree:
         """The parameters that acting needs: not the critic's, unless it has a state to keep up."""
-        if "critic" in self.initial_carry(1):
-            return params
-        return {name: p for name, p in params.items() if name != "critic"}
+        needed = ("torso", ACTOR, *((CRITIC,) if CRITIC in self.initial_carry(1) else ()))
+        return {name: p for name, p in params.items() if name in needed}
 
     def value_of(self, output: Array, normalizers: Normalizers) -> Array:
         """The value that an output of the critic means, in units of the reward."""
@@ -216,6 +226,12 @@ class Networks:
             normalization.init(reward) if c.normalize_value else (),
         )
 
+    def example(self, params: PyTree) -> Outputs:
+        """What they say of an observation of zeros, for shapes."""
+        observation = jax_spaces.zeros(self.spec.observation_space, (1, 1) if self.config.recurrent else (1,))
+        policy = Policy(params, self.init_normalizers().observation)
+        return self.apply(policy, observation, self.initial_carry(1), None)
+
     def value(self, params: PyTree, normalizers: Normalizers, observation: PyTree) -> Array:
         """``[B]`` values of observations that begin an episode; of vector rewards, the sum of their values."""
         batch_size = jax.tree.leaves(observation)[0].shape[0]
@@ -233,9 +249,9 @@ class _Actor(nn.Module):
     head: Callable[[], nn.Module]
 
     @nn.compact
-    def __call__(self, x: Any, mask: Array | None, carry: PyTree, begins: Array | None) -> tuple[Any, PyTree]:
+    def __call__(self, x: Any, mask: Array | None, carry: PyTree, begins: Array | None) -> tuple[Any, Array, PyTree]:
         x, carry = _through(self.torso(), x, carry, begins)
-        return self.head()(x, mask), carry
+        return self.head()(x, mask), x, carry
 
 
 class _Critic(nn.Module):
@@ -265,8 +281,9 @@ def make_networks(spec: Spec, config: Config) -> Networks:
             that is shared although the critic sees more.
     """
     whole = spec.observation_space
-    actor_space, actor_sees = observations.without(whole, observations.ACTION_MASK, observations.PRIVILEGED)
-    critic_space, critic_sees = observations.without(whole, observations.ACTION_MASK)
+    hidden = observations.ACTION_MASK, observations.AUXILIARY
+    actor_space, actor_sees = observations.without(whole, *hidden, observations.PRIVILEGED)
+    critic_space, critic_sees = observations.without(whole, *hidden)
     mask_of = observations.action_mask(whole, spec.action_space)
     require(
         not config.shared_torso or actor_space == critic_space, "shared_torso", True,
@@ -334,18 +351,20 @@ def make_networks(spec: Spec, config: Config) -> Networks:
     def mask(observation: PyTree) -> Array | None:
         return None if mask_of is None else mask_of(observation)
 
-    def run(policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...]) -> tuple:
-        """The outputs of the sides, and the carry after them."""
-        made, after = {}, {}
+    def apply(
+        policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...] = BOTH
+    ) -> Outputs:
+        distribution = seen = value = x = None
+        after = {}
         for side in sides:
-            if shared is None or not made:
+            if shared is None or x is None:
                 x, own_carry, shared_after = features(policy, observation, carry, begins, side)
-            if side == "actor":
-                made[side], new = actor.apply(policy.params["actor"], x, mask(observation), own_carry, begins)
+            if side == ACTOR:
+                distribution, seen, new = actor.apply(policy.params[ACTOR], x, mask(observation), own_carry, begins)
             else:
-                made[side], new = critic.apply(policy.params["critic"], x, own_carry, begins)
+                value, new = critic.apply(policy.params[CRITIC], x, own_carry, begins)
             after |= shared_after or ({} if new is None else {side: new})
-        return tuple(made.values()), after if config.recurrent else carry
+        return Outputs(distribution, seen, value, after if config.recurrent else carry)
 
     def init(key: Key) -> PyTree:
         actor_key, critic_key = jax.random.split(key)
@@ -365,30 +384,26 @@ def make_networks(spec: Spec, config: Config) -> Networks:
 
     def act(policy: Policy, observation: PyTree, carry: PyTree) -> tuple[Any, PyTree]:
         if not config.recurrent:
-            return run(policy, observation, carry, None, ("actor",))[0][0], carry
-        sides = ("actor", "critic") if "critic" in carry else ("actor",)
+            return apply(policy, observation, carry, None, (ACTOR,)).distribution, carry
         observation = jax.tree.map(lambda x: x[None], observation)
-        outputs, carry = run(policy, observation, carry, None, sides)
-        return jax.tree.map(lambda x: x[0], outputs[0]), carry
+        outputs = apply(policy, observation, carry, None, BOTH if CRITIC in carry else (ACTOR,))
+        return jax.tree.map(lambda x: x[0], outputs.distribution), outputs.carry
 
     def stepwise(policy: Policy, observation: PyTree, carry: PyTree) -> Outputs:
-        both = ("actor", "critic")
         if not config.recurrent:
-            return Outputs(*run(policy, observation, carry, None, both)[0], carry)
+            return apply(policy, observation, carry, None)
         shape = jax.tree.leaves(carry)[0].shape[:2]
         flat = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), observation)
-        outputs, after = run(policy, flat, minibatches.items(carry), None, both)
+        outputs = apply(policy, flat, minibatches.items(carry), None)
         back = lambda tree, skip: jax.tree.map(lambda x: x.reshape(*shape, *x.shape[skip:]), tree)
-        return Outputs(*back(outputs, 2), back(after, 1))
+        return Outputs(*back(outputs[:3], 2), back(outputs.carry, 1))
 
     networks = Networks(
         spec=spec,
         config=config,
         init=init,
         act=act,
-        actor=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor",))[0][0],
-        critic=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("critic",))[0][0],
-        both=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor", "critic"))[0],
+        apply=apply,
         stepwise=stepwise,
     )
     return networks

@@ -8,6 +8,7 @@ the switches are those of Spinning Up, RLlib and rl_games.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxrl import normalization
 from jaxrl.algorithms import advantages, minibatches, policy_value
 from jaxrl.algorithms.advantages import Batch, Steps
-from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
+from jaxrl.algorithms.policy_value import ACTOR, BOTH, Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import (
     adapt_to_kl,
     approximate_kl,
@@ -125,10 +126,21 @@ class Hyperparameters:
     """With ``bound_value_loss``, in squared units of the reward."""
     bound_coefficient: Any = 1e-4
     """Weight of the ``bound_loss``."""
+    auxiliary_coefficient: Any = 1.0
+    """Weight of an ``AuxiliaryLoss``, if ``make`` is given one."""
     critic_learning_rate: Any = 1e-3
     """Step size of a critic with an optimiser of its own."""
     critic_max_grad_norm: Any = 0.5
     """Bound of its gradient's norm."""
+
+
+class AuxiliaryLoss(NamedTuple):
+    """A loss beside PPO's, of the features that the actor's last layer is given, and which it shapes."""
+
+    init: Callable[[Key, Array], PyTree]
+    """``init(key, features [..., n]) -> params``: what it learns by itself, such as another last layer."""
+    loss: Callable[[PyTree, Array, Steps], Array]
+    """``loss(params, features [..., n], steps) -> [...]``, an error for each step; its mean is added to PPO's loss."""
 
 
 class State(NamedTuple):
@@ -144,13 +156,14 @@ class State(NamedTuple):
     """With a penalty; else ``()``."""
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), auxiliary: AuxiliaryLoss | None = None) -> Algorithm[State]:
     """Build PPO for an environment.
 
     Args:
         spec: the environment's spaces. Actions: those of ``policy_head``; of a ``Box`` they are sampled from a Gaussian
             and clipped to ``[-1, 1]`` by the training loops, or from a Beta distribution within.
         config: static configuration.
+        auxiliary: a loss of one's own. Its parameters are in ``State.params`` under ``auxiliary``, and it is reported.
 
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
@@ -164,6 +177,9 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
     def init(key: Key, hp: Hyperparameters) -> State:
         params = networks.init(key)
+        if auxiliary is not None:
+            features = networks.example(params).features
+            params |= {"auxiliary": auxiliary.init(jax.random.fold_in(key, 3), features)}
         own = _without_critic(params) if separate else params
         moments = normalization.init(jnp.zeros(())) if running else ()
         return State(
@@ -177,17 +193,17 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
     def loss(params: PyTree, batch: Batch, statistics: PyTree, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
         steps = advantages.steps_of(networks, batch)
-        policy = Policy(params, statistics)
-        if separate:
-            distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
-        else:
-            distribution, value = networks.both(policy, steps.observation, batch.carry, steps.begins)
-        actor_loss, metrics = policy_loss(config, distribution, steps, kl_coefficient, hp)
-        if separate:
-            return actor_loss, {"loss": actor_loss, **metrics}
-        critic_loss = value_loss(networks, config, value, steps, hp)
-        total = actor_loss + hp.value_coefficient * critic_loss
-        return total, {"loss": total, "value_loss": critic_loss, **metrics}
+        sides = (ACTOR,) if separate else BOTH
+        outputs = networks.apply(Policy(params, statistics), steps.observation, batch.carry, steps.begins, sides)
+        total, metrics = policy_loss(config, outputs.distribution, steps, kl_coefficient, hp)
+        if auxiliary is not None:
+            error = auxiliary.loss(params["auxiliary"], outputs.features, steps)
+            metrics["auxiliary_loss"] = masked_mean(error, steps.valid, config.axis_name)
+            total += hp.auxiliary_coefficient * metrics["auxiliary_loss"]
+        if not separate:
+            metrics["value_loss"] = value_loss(networks, config, outputs.value, steps, hp)
+            total += hp.value_coefficient * metrics["value_loss"]
+        return total, {"loss": total, **metrics}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         estimates, normalizers = advantages.estimate(

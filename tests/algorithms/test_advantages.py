@@ -90,7 +90,7 @@ def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
         zeros = jnp.zeros((T, B))
         batch = advantages.batch_of(networks, rollout, advantages.Estimates(got[0], zeros, zeros))
         seen = advantages.steps_of(networks, batch)
-        distribution, output = networks.both(policy, seen.observation, batch.carry, seen.begins)
+        distribution, _, output, _ = networks.apply(policy, seen.observation, batch.carry, seen.begins)
         return got, distribution.log_prob(seen.action), seen.log_prob, output, seen.advantage
 
     got, log_prob, acted, output, expected = recomputed(rollout)
