@@ -23,6 +23,7 @@ SPECS = {
         for name, size, actions in [
             ("HalfCheetah-v5", 17, 6),
             ("Hopper-v5", 11, 3),
+            ("InvertedPendulum-v5", 4, 1),
             ("Reacher-v5", 10, 2),
             ("hopper", 11, 3),
             ("walker2d", 17, 6),
@@ -248,7 +249,8 @@ VALUES = {
     "ppo/rl_games-pong": {
         "num_envs": 64, "rollout_length": 128, "num_minibatches": 4, "num_epochs": 4, "learning_rate": 3e-4,
         "value_coefficient": 2.0, "max_grad_norm": 1.0, "entropy_coefficient": 0.01, "clip_value_loss": False,
-        "total_steps": 4_096_000, "reward_clip": 1.0,
+        "total_steps": 4_096_000, "reward_clip": 1.0, "adaptive_learning_rate": "epoch", "target_kl": 0.01,
+        "normalize_value": True, "shared_torso": True, "advantage_scope": "rollout",
     },
 }  # fmt: skip
 """What the sources say, written down apart from the presets."""
