@@ -42,12 +42,16 @@ def begins(rollout: Rollout) -> Array:
 
 
 def values(networks: Networks, policy: Policy, transitions: Transition, carry: PyTree) -> tuple[Array, Array]:
-    """The critic's outputs for observations and for true successors ``[T, B]``, by the states stored with the steps."""
-    if not networks.config.recurrent:
-        value = lambda observation: networks.critic(policy, observation, (), None)
-        return value(transitions.observation), value(transitions.next_observation)
+    """The critic's outputs for observations and for true successors ``[T, B]``, by the states stored with the steps.
+
+    Source: rl_games, ``value_bootstrap``, for ``current_value``.
+    """
     now = networks.stepwise(policy, transitions.observation, carry)
-    return now.value, networks.stepwise(policy, transitions.next_observation, now.carry).value
+    following = networks.stepwise(policy, transitions.next_observation, now.carry).value
+    if networks.config.bootstrap == "current_value":
+        truncated = transitions.truncated.reshape(transitions.truncated.shape + (1,) * (following.ndim - 2))
+        following = jnp.where(truncated, now.value, following)
+    return now.value, following
 
 
 def normalize_rewards(

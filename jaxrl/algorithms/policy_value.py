@@ -28,14 +28,21 @@ from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
+BOOTSTRAPS = ("final_observation", "current_value")
 SUPPORT = 20.0
 """Ends of the atoms of two-hot values, in ``symlog`` of the return."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(rollouts.Config):
-    """What changes the program's shape; actor and critic have networks of the same sizes."""
+    """What changes the program's shape."""
 
+    critic_sizes: tuple[int, ...] | None = None
+    """Widths of the critic's dense layers; by default ``hidden_sizes``, as the actor's."""
+    layer_norm: bool = False
+    """Whether to normalise before each activation."""
+    d2rl: bool = False
+    """Whether each dense layer but the first is also given what the first is."""
     shared_torso: bool = False
     """Whether actor and critic share all layers but their last, as is usual for images."""
     actor_rnn: str = "none"
@@ -53,7 +60,7 @@ class Config(rollouts.Config):
     sequence_length: int | None = None
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
-    """Distribution of continuous actions: ``gaussian`` or ``beta``."""
+    """Distribution of continuous actions: ``gaussian``, ``squashed_gaussian`` (by tanh) or ``beta``."""
     state_dependent_std: bool = False
     """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
     std_parametrization: str = "exp"
@@ -66,6 +73,9 @@ class Config(rollouts.Config):
     """``scalar``: a number, with squared errors; ``two_hot``: a distribution over the logarithm of returns."""
     num_bins: int = 255
     """Atoms of two-hot values."""
+    bootstrap: str = "final_observation"
+    """What a truncated step bootstraps from: the value of the episode's ``final_observation``, or that of the
+    observation before (``current_value``), as where simulators do not tell the final one."""
     normalize_observation: bool = False
     """Whether to give observations (not images) mean 0 and deviation 1, by running statistics."""
     normalize_reward: bool = False
@@ -89,11 +99,16 @@ class Config(rollouts.Config):
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
         require_choice(self, "optimizer", OPTIMIZERS)
+        require_choice(self, "bootstrap", BOOTSTRAPS)
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
         raw_std(self.initial_std, self.std_parametrization, self.min_std)
         require(
             not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,
             f"must be {self.actor_rnn!r} like actor_rnn where the torso is shared",
+        )  # fmt: skip
+        require(
+            not self.shared_torso or self.critic_sizes is None, "critic_sizes", self.critic_sizes,
+            "must be none where the torso is shared",
         )  # fmt: skip
         if self.sequence_length is not None:
             require_positive(self, "sequence_length")
@@ -306,13 +321,15 @@ def make_networks(spec: Spec, config: Config) -> Networks:
 
     def torso(side: str) -> nn.Module:
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
-        settings = config.hidden_sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+        sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
+        settings = sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+        switches = config.layer_norm, config.d2rl
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,
-                config.rnn_concat_input,
+                config.rnn_concat_input, *switches,
             )  # fmt: skip
-        return MLP(*settings) if kind == "mlp" else Torso(kind, *settings)
+        return MLP(*settings, *switches) if kind == "mlp" else Torso(kind, *settings, *switches)
 
     def value_head() -> nn.Module:
         if config.value_head == "two_hot":

@@ -45,16 +45,21 @@ class MLP(nn.Module):
         activation: a key of ``ACTIVATIONS``.
         kernel_init: initialiser of the kernels; biases start at zero.
         layer_norm: whether to normalise before each activation.
+        d2rl: whether each layer but the first is also given what the first is (Sinha et al. 2020, arXiv 2010.09163).
     """
 
     hidden_sizes: Sequence[int]
     activation: str = "tanh"
     kernel_init: Initializer = nn.initializers.lecun_normal()
     layer_norm: bool = False
+    d2rl: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        for size in self.hidden_sizes:
+        first = x
+        for i, size in enumerate(self.hidden_sizes):
+            if self.d2rl and i > 0:
+                x = jnp.concatenate([x, first], axis=-1)
             x = nn.Dense(size, kernel_init=self.kernel_init)(x)
             x = ACTIVATIONS[self.activation](nn.LayerNorm()(x) if self.layer_norm else x)
         return x
@@ -189,6 +194,7 @@ class Torso(nn.Module):
         activation: of the dense layers.
         kernel_init: of all kernels.
         layer_norm: whether to normalise before each activation.
+        d2rl: of the dense layers, see ``MLP``.
     """
 
     kind: str
@@ -196,13 +202,14 @@ class Torso(nn.Module):
     activation: str = "relu"
     kernel_init: Initializer = nn.initializers.lecun_normal()
     layer_norm: bool = False
+    d2rl: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         if self.kind in IMAGES:
             convolve = lambda x: IMAGES[self.kind](kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
             x = jnp.concatenate([*map(convolve, x.images), *x.features], -1) if isinstance(x, Mixed) else convolve(x)
-        return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm)(x)
+        return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm, self.d2rl)(x)
 
 
 def _flat(x: Array) -> Array:

@@ -140,6 +140,18 @@ def test_monte_carlo_targets(rng, key):
         np.testing.assert_allclose(got.target[t], total, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_bootstrapping_from_the_current_value(rng, key, shape):
+    networks = policy_value.make_networks(spec_of(reward_shape=shape), replaced(bootstrap="current_value"))
+    policy, transitions = Policy(networks.init(key), ()), steps(rng, shape)
+    value, successor = advantages.values(networks, policy, transitions, ())
+    true = networks.critic(policy, transitions.next_observation, (), None)
+    cut = transitions.truncated
+    np.testing.assert_allclose(successor[cut], value[cut], rtol=1e-5)
+    np.testing.assert_allclose(successor[~cut], true[~cut], rtol=1e-5)
+    assert np.any(true[cut] != value[cut])
+
+
 def test_normalised_rewards_observations_and_values(rng, key):
     config = replaced(normalize_observation=True, normalize_reward=True, normalize_value=True)
     networks = policy_value.make_networks(spec_of(), config)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,6 +36,19 @@ def test_only_the_critic_sees_what_is_privileged(key):
         policy_value.make_networks(spec_of(space), replaced(shared_torso=True))
 
 
+@pytest.mark.parametrize("recurrent", [{}, {"actor_rnn": "gru", "critic_rnn": "gru"}], ids=["plain", "recurrent"])
+def test_sizes_of_the_critic_and_switches_of_dense_layers(key, recurrent):
+    config = replaced(hidden_sizes=(4, 6), critic_sizes=(5,), layer_norm=True, d2rl=True, **recurrent)
+    params = policy_value.make_networks(spec_of(spaces.Box(-9, 9, (2,))), config).init(key)
+    shapes = lambda tree: sorted(x.shape for path, x in jax.tree.leaves_with_path(tree) if "MLP" in str(path))
+    kernels = lambda side: [s for s in shapes(params[side]) if len(s) == 2]
+    # The second layer is given the first's input of 2 as well.
+    assert kernels("actor") == [(2, 4), (6, 6)]
+    assert kernels("critic") == [(2, 5)]
+    # Bias, scale and bias of the normalisation, for each layer.
+    assert [s for s in shapes(params["actor"]) if len(s) == 1] == [(4,)] * 3 + [(6,)] * 3
+
+
 def test_masks_go_through_the_networks(key):
     env = toys.forbidden(4)
     networks = policy_value.make_networks(env.spec, CONFIG)
@@ -50,6 +64,7 @@ def test_masks_go_through_the_networks(key):
         ({"actor_rnn": "rnn"}, "actor_rnn"),
         ({"actor_rnn": "lstm", "shared_torso": True}, "critic_rnn"),
         ({"sequence_length": 3}, "sequence_length"),
+        ({"shared_torso": True, "critic_sizes": (4,)}, "critic_sizes"),
         ({"continuous": "cauchy"}, "continuous"),
         ({"std_parametrization": "square"}, "std_parametrization"),
         ({"initial_std": 0.0}, "initial_std"),

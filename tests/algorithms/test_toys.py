@@ -61,7 +61,13 @@ def test_a_critic_that_sees_more():
 @pytest.mark.learning
 @pytest.mark.parametrize(
     ("toy", "switches"),
-    [("combination", {}), ("two_rewards", {}), ("mixture", {}), ("mixture", {"continuous": "beta"})],
+    [
+        ("combination", {}),
+        ("two_rewards", {}),
+        ("mixture", {}),
+        ("mixture", {"continuous": "beta"}),
+        ("mixture", {"continuous": "squashed_gaussian"}),
+    ],
 )
 def test_combined_actions_rewards_and_observations(toy, switches):
     assert score(toys.TOYS[toy](), 64_000, **switches) >= 0.95

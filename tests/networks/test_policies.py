@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, SquashedGaussian
 from jaxrl.networks.policies import CategoricalHead, GaussianHead, policy_head, raw_std, std_from
 
 
@@ -125,12 +125,16 @@ def test_a_deviation_below_its_floor_is_refused():
         raw_std(0.05, "softplus", 0.1)
 
 
-def test_beta_needs_bounds(key):
+def test_beta_and_squashed_gaussian_need_bounds(key):
     p = _apply(policy_head(spaces.Box(-1, 1, (2,)), "beta"), key, jnp.ones((3, 4)))
     assert isinstance(p, Beta)
     assert np.all(p.alpha > 1)
-    with pytest.raises(ValueError, match="bounds"):
-        policy_head(spaces.Box(-np.inf, np.inf, (2,)), "beta")
+    q = _apply(policy_head(spaces.Box(-1, 1, (2,)), "squashed_gaussian", initial_log_std=-1.0), key, jnp.ones((3, 4)))
+    assert isinstance(q, SquashedGaussian)
+    np.testing.assert_allclose(q.log_std, -1.0)
+    for continuous in ("beta", "squashed_gaussian"):
+        with pytest.raises(ValueError, match="bounds"):
+            policy_head(spaces.Box(-np.inf, np.inf, (2,)), continuous)
 
 
 def test_the_mode_of_a_flat_beta_is_its_middle(key):
