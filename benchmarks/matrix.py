@@ -144,6 +144,7 @@ TRAINING = "training return (± over 3 seeds)"
 DETERMINISTIC = "deterministic evaluation of the final model (± over episodes)"
 CHECKPOINT = "evaluation of a trained checkpoint"
 SMOOTHED = "deterministic tests, averaged over 11 epochs and 10 seeds"
+SMOOTHED_TRAINING = "training return, averaged over 11 epochs and 10 seeds"
 PUBLISHED = {
     "ppo/CartPole-v1": (
         Published("CleanRL, ppo.py", 490.04, 6.12, 500_000, TRAINING),
@@ -171,11 +172,11 @@ PUBLISHED = {
     "a2c/CartPole-v1": (Published("RL Baselines3 Zoo, A2C", 500.0, 0.0, 500_000, DETERMINISTIC),),
     "trpo/Pendulum-v1": (Published("RL Baselines3 Zoo, TRPO", -175.0, None, 100_000, DETERMINISTIC),),
     "ppo/Hopper-v5": (
-        Published("Spinning Up, PPO on Hopper-v3", 1_785.0, None, 1_000_000, SMOOTHED),
+        Published("Spinning Up, PPO on Hopper-v3", 1_785.0, None, 1_000_000, SMOOTHED_TRAINING),
         Published("RL Baselines3 Zoo, PPO on Hopper-v3", 2_410.0, 10.0, 1_000_000, DETERMINISTIC),
     ),
     "trpo/Hopper-v5": (
-        Published("Spinning Up, TRPO on Hopper-v3", 1_150.0, None, 1_000_000, SMOOTHED),
+        Published("Spinning Up, TRPO on Hopper-v3", 1_150.0, None, 1_000_000, SMOOTHED_TRAINING),
         Published("RL Baselines3 Zoo, TRPO on Hopper-v3", 3_618.0, 356.8, 1_000_000, DETERMINISTIC),
     ),
     "ppo/Breakout-MinAtar": (Published("gymnax-blines, PPO", 28.0, None, None, CHECKPOINT),),
