@@ -15,6 +15,7 @@ from typing import Any
 from flax import struct
 
 from jaxrl.algorithms import policy_value, ppo
+from jaxrl.algorithms.policy_value import Networks
 from jaxrl.types import Algorithm, Spec
 
 
@@ -61,17 +62,18 @@ def hyperparameters_as_ppo(hp: Hyperparameters) -> ppo.Hyperparameters:
     return ppo.Hyperparameters(**{field.name: getattr(hp, field.name) for field in dataclasses.fields(hp)})
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[ppo.State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[ppo.State]:
     """Build A2C for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    agent = ppo.make(spec, as_ppo(config))
+    agent = ppo.make(spec, as_ppo(config), networks)
     return dataclasses.replace(
         agent,
         name="a2c",

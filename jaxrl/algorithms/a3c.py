@@ -22,7 +22,7 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import advantages, policy_value
-from jaxrl.algorithms.policy_value import Normalizers, Policy
+from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.optimizers import Optimized, apply_gradients
 from jaxrl.random import permutation
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec, Workers
@@ -92,7 +92,7 @@ class Acting(NamedTuple):
     workers: PyTree
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build the simulated A3C for an environment.
 
     Whole batches of ``num_envs`` explore with the workers' copies, environment by environment in their order;
@@ -101,11 +101,12 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    networks = policy_value.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
     act_alone, workers = policy_value.make_act(networks), config.num_workers
 

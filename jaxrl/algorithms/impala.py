@@ -19,7 +19,7 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import advantages, minibatches, policy_value
-from jaxrl.algorithms.policy_value import Normalizers, Policy
+from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
@@ -100,18 +100,19 @@ class _Rollouts(NamedTuple):
     valid: jax.Array | None
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build IMPALA for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO; rewards must be scalars.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
     require(not spec.reward_shape, "reward_shape", spec.reward_shape, "impala needs a scalar reward; ppo takes vectors")
-    networks = policy_value.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
 
     def init(key: Key, hp: Hyperparameters) -> State:

@@ -95,6 +95,7 @@ def make_policy_then_value(
     hyperparameters: Hyperparameters,
     policy_step: PolicyStep,
     init_policy: Callable[[Array], PyTree] = lambda params: (),
+    networks: policy_value.Networks | None = None,
 ) -> Algorithm[State]:
     """Build a member of the family.
 
@@ -105,8 +106,9 @@ def make_policy_then_value(
         hyperparameters: defaults.
         policy_step: see ``PolicyStep``.
         init_policy: ``init_policy(params [n]) -> opt_state``.
+        networks: by default those of ``policy_value.make_networks``.
     """
-    networks = policy_value.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
     across = lambda x: x if config.axis_name is None else jax.lax.pmean(x, config.axis_name)
 

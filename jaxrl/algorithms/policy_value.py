@@ -283,13 +283,16 @@ def _through(torso: Callable[..., Any], x: Any, carry: PyTree, begins: Array | N
     return (torso(x), None) if carry is None else torso(x, carry, begins)
 
 
-def make_networks(spec: Spec, config: Config) -> Networks:
+def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] | None = None) -> Networks:
     """Build the networks for an environment.
 
     Args:
         spec: the environment's spaces. Observations may hold an action mask, and what only the critic sees
             (``jaxrl.observations``). Actions: what ``policy_head`` takes.
         config: static configuration.
+        torso: ``torso(side) -> module``, for ``actor`` and ``critic`` (a shared one is the actor's), in the place of
+            the configuration's: from what ``torso_input`` gives to features ``[..., n]``, or if they are recurrent
+            ``module(x, carry, begins) -> features, carry``.
 
     Raises:
         ValueError: for an action space that policies do not cover, a torso that does not suit observations, or a torso
@@ -319,7 +322,7 @@ def make_networks(spec: Spec, config: Config) -> Networks:
         config.value_head, "must be 'scalar' with vector rewards and with normalize_value",
     )  # fmt: skip
 
-    def torso(side: str) -> nn.Module:
+    def configured_torso(side: str) -> nn.Module:
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
         settings = sizes, config.activation, nn.initializers.orthogonal(2**0.5)
@@ -338,6 +341,7 @@ def make_networks(spec: Spec, config: Config) -> Networks:
             return ValuesHead(spec.reward_shape[0], nn.initializers.orthogonal(1.0))
         return ValueHead(nn.initializers.orthogonal(1.0))
 
+    torso = configured_torso if torso is None else torso
     shared = torso("actor") if config.shared_torso else None
     own = lambda side: lambda: (lambda x: x) if shared is not None else torso(side)
     actor, critic = _Actor(own("actor"), head), _Critic(own("critic"), value_head)

@@ -156,19 +156,25 @@ class State(NamedTuple):
     """With a penalty; else ``()``."""
 
 
-def make(spec: Spec, config: Config = Config(), auxiliary: AuxiliaryLoss | None = None) -> Algorithm[State]:
+def make(
+    spec: Spec,
+    config: Config = Config(),
+    networks: Networks | None = None,
+    auxiliary: AuxiliaryLoss | None = None,
+) -> Algorithm[State]:
     """Build PPO for an environment.
 
     Args:
         spec: the environment's spaces. Actions: those of ``policy_head``; of a ``Box`` they are sampled from a Gaussian
             and clipped to ``[-1, 1]`` by the training loops, or from a Beta distribution within.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
         auxiliary: a loss of one's own. Its parameters are in ``State.params`` under ``auxiliary``, and it is reported.
 
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    networks = policy_value.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
     if config.bound_loss != "none":
         policy_value.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
     optimizer = policy_value.make_optimizer(config)

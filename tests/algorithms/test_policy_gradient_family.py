@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import a2c, a3c, impala, npg, ppo, trpo, vpg
+from jaxrl.algorithms import a2c, a3c, impala, npg, policy_value, ppo, trpo, vpg
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 6, 8
@@ -279,3 +280,23 @@ def test_recurrent_updates_are_finite_and_change_everything(rng, key, module, ce
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves((new, info)))
     changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), state.params, new.params)
     assert all(jax.tree.leaves(changed))
+
+
+class Squares(nn.Module):
+    """A torso of one's own."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(5)(x) ** 2
+
+
+@pytest.mark.parametrize("module", [ppo, a2c, a3c, impala, vpg, npg, trpo], ids=lambda m: m.__name__.rpartition(".")[2])
+def test_a_torso_of_ones_own(module, key):
+    config = module.Config(**SIZES)
+    networks = policy_value.make_networks(SPEC, config, torso=lambda side: Squares())
+    agent = module.make(SPEC, config, networks=networks)
+    state = agent.init(key, agent.hyperparameters)
+    assert "Squares_0" in state.params["actor"]["params"] and "Squares_0" in state.params["critic"]["params"]
+    observation = jnp.ones((B, 2))
+    action, _, extras = agent.act(agent.policy(state), observation, (), key, agent.hyperparameters)
+    assert action.shape == extras["log_prob"].shape == agent.value(state, observation).shape == (B,)

@@ -25,7 +25,7 @@ def score(env, total_steps, hp=HP, auxiliary=None, **switches):
         "hidden_sizes": (16,),
         "clip_value_loss": False,
     }
-    agent = ppo.make(env.spec, ppo.Config(**{**config, **switches}), auxiliary)
+    agent = ppo.make(env.spec, ppo.Config(**{**config, **switches}), auxiliary=auxiliary)
     num_intervals = 1 if auxiliary is None else 10
     train = training.make_train(agent, env, total_steps, num_intervals=num_intervals, eval_episodes=128)
     result = jax.jit(train)(jax.random.key(0), hp)
@@ -91,7 +91,7 @@ def test_an_auxiliary_loss():
 def test_an_auxiliary_loss_shapes_the_actor_and_learns_by_itself(switches, key):
     env = toys.goal()
     config = ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,), **switches)
-    agent = ppo.make(env.spec, config, predicting("auxiliary"))
+    agent = ppo.make(env.spec, config, auxiliary=predicting("auxiliary"))
     train = training.make_train(agent, env, 8)
     state = jax.jit(train.init)(key, HP)
     after = {}
