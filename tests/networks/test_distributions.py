@@ -101,6 +101,16 @@ def test_impossible_actions_contribute_nothing_and_have_no_gradient(rng):
     assert np.all(np.isfinite(jax.grad(lambda x: Categorical(x).entropy())(jnp.array([0.0, 1.0, -jnp.inf]))))
 
 
+def test_the_fisher_matrix_of_a_masked_policy_is_that_of_what_is_possible(rng):
+    # Forward over reverse, as TRPO differentiates: diag(p) - p p^T of the possible actions, and zero for the others.
+    logits, mask = rng.normal(size=4).astype(np.float32), np.array([True, False, True, True])
+    masked = lambda x: Categorical(jnp.where(mask, x, -jnp.inf))
+    kl = lambda x: masked(logits).kl_divergence(masked(x))
+    product = jax.jit(lambda v: jax.jvp(jax.grad(kl), (logits,), (v,))[1])
+    p = np.where(mask, np.exp(logits), 0) / np.exp(logits[mask]).sum()
+    np.testing.assert_allclose(jax.vmap(product)(jnp.eye(4)), np.diag(p) - np.outer(p, p), rtol=1e-4, atol=1e-6)
+
+
 def test_the_kl_to_a_policy_that_cannot_do_it_is_infinite():
     assert Categorical(jnp.zeros(2)).kl_divergence(Categorical(jnp.array([0.0, -jnp.inf]))) == jnp.inf
 
