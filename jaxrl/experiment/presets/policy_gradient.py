@@ -93,7 +93,8 @@ PRESETS = [
         env="Pendulum-v1",
         source=(
             "after RL Baselines3 Zoo, hyperparams/trpo.yml, Pendulum-v1, and SB3-Contrib's defaults; chosen here: "
-            "rollouts half as long, the reward scaled, no state-dependent exploration"
+            "rollouts half as long, the reward scaled, a smaller deviation at the start instead of state-dependent "
+            "exploration"
         ),
         hyperparameters={
             "discount": 0.9,
@@ -107,6 +108,7 @@ PRESETS = [
             "rollout_length": 256,
             "cg_iterations": 15,
             "value_iterations": 15,
+            "initial_std": 0.5,
         },
         total_steps=100_000,
         reward_scale=0.1,
