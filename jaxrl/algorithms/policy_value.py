@@ -24,7 +24,7 @@ from jaxrl.losses.value import two_hot_loss, two_hot_value
 from jaxrl.networks.heads import ValueHead, ValuesHead
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
@@ -61,12 +61,14 @@ class Config(rollouts.Config):
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
     """Distribution of continuous actions: ``gaussian``, ``squashed_gaussian`` (by tanh) or ``beta``."""
+    mean_activation: str = "identity"
+    """Of the layer that makes a Gaussian's mean; ``tanh`` keeps the mean within ``[-1, 1]``."""
     state_dependent_std: bool = False
     """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
     std_parametrization: str = "exp"
     """How it is made of a number without bounds: ``exp``, ``softplus`` or ``linear``."""
     initial_std: float = 1.0
-    """The deviation at the start."""
+    """The deviation at the start, in every parametrisation."""
     min_std: float = 0.0
     """The floor of the deviation with ``softplus`` or ``linear``."""
     value_head: str = "scalar"
@@ -96,6 +98,7 @@ class Config(rollouts.Config):
         require_choice(self, "actor_rnn", CELLS)
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)
+        require_choice(self, "mean_activation", ACTIVATIONS)
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
         require_choice(self, "optimizer", OPTIMIZERS)
@@ -314,6 +317,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         "parametrization": config.std_parametrization,
         "initial_log_std": math.log(config.initial_std),
         "min_std": config.min_std,
+        "mean_activation": config.mean_activation,
     }
     head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
     head()  # refuse an unsupported space now

@@ -27,7 +27,7 @@ from jaxrl.networks.distributions import (
     Product,
     SquashedGaussian,
 )
-from jaxrl.networks.torsos import Initializer
+from jaxrl.networks.torsos import ACTIVATIONS, Initializer
 from jaxrl.validation import require
 
 Array = jax.Array
@@ -78,6 +78,7 @@ class GaussianHead(nn.Module):
         parametrization: one of ``STD_PARAMETRIZATIONS``.
         min_std: the floor of ``softplus`` and ``linear``.
         squashed: whether actions are ``tanh`` of what is drawn.
+        mean_activation: of the layer that makes the mean, a key of ``ACTIVATIONS``.
 
     Source: Schulman et al. 2015 (TRPO), appendix D, for the free parameter; the common choice of PPO implementations.
     """
@@ -89,11 +90,12 @@ class GaussianHead(nn.Module):
     parametrization: str = "exp"
     min_std: float = 0.0
     squashed: bool = False
+    mean_activation: str = "identity"
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None = None) -> DiagonalGaussian | SquashedGaussian:
         del mask
-        mean = nn.Dense(self.size, kernel_init=self.kernel_init)(x)
+        mean = ACTIVATIONS[self.mean_activation](nn.Dense(self.size, kernel_init=self.kernel_init)(x))
         start = raw_std(math.exp(self.initial_log_std), self.parametrization, self.min_std)
         start = nn.initializers.constant(self.initial_log_std if self.parametrization == "exp" else start)
         if self.state_dependent:

@@ -66,6 +66,7 @@ def test_masks_go_through_the_networks(key):
         ({"sequence_length": 3}, "sequence_length"),
         ({"shared_torso": True, "critic_sizes": (4,)}, "critic_sizes"),
         ({"continuous": "cauchy"}, "continuous"),
+        ({"mean_activation": "tan"}, "mean_activation='tan'.*did you mean 'tanh'"),
         ({"std_parametrization": "square"}, "std_parametrization"),
         ({"initial_std": 0.0}, "initial_std"),
         ({"value_head": "twohot"}, "two_hot"),

@@ -125,6 +125,18 @@ def test_a_deviation_below_its_floor_is_refused():
         raw_std(0.05, "softplus", 0.1)
 
 
+@pytest.mark.parametrize("squashed", [False, True])
+def test_the_activation_of_the_mean(rng, key, squashed):
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    plain, bounded = (GaussianHead(2, squashed=squashed, mean_activation=a) for a in ("identity", "tanh"))
+    params = jax.tree.map(lambda p: p + rng.normal(size=p.shape).astype(np.float32), plain.init(key, x))
+    linear, got = plain.apply(params, x), bounded.apply(params, x)
+    layer = params["params"]["Dense_0"]
+    np.testing.assert_allclose(linear.mean, x @ layer["kernel"] + layer["bias"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.mean, np.tanh(linear.mean), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(got.log_std, linear.log_std)
+
+
 def test_beta_and_squashed_gaussian_need_bounds(key):
     p = _apply(policy_head(spaces.Box(-1, 1, (2,)), "beta"), key, jnp.ones((3, 4)))
     assert isinstance(p, Beta)
