@@ -310,8 +310,8 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         not config.shared_torso or actor_space == critic_space, "shared_torso", True,
         f"must be false where the critic sees an entry {observations.PRIVILEGED!r} that the actor does not",
     )  # fmt: skip
-    kinds = {"actor": torso_kind(actor_space, config.torso)}
-    kinds["critic"] = torso_kind(critic_space, config.torso)
+    kinds = {"actor": torso_kind(actor_space, config.torso, config.convolutions)}
+    kinds["critic"] = torso_kind(critic_space, config.torso, config.convolutions)
     gaussian = {
         "state_dependent": config.state_dependent_std,
         "parametrization": config.std_parametrization,
@@ -330,13 +330,13 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
         settings = sizes, config.activation, nn.initializers.orthogonal(2**0.5)
-        switches = config.layer_norm, config.d2rl
+        switches = config.layer_norm, config.d2rl, config.convolutions
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,
                 config.rnn_concat_input, *switches,
             )  # fmt: skip
-        return MLP(*settings, *switches) if kind == "mlp" else Torso(kind, *settings, *switches)
+        return MLP(*settings, *switches[:2]) if kind == "mlp" else Torso(kind, *settings, *switches)
 
     def value_head() -> nn.Module:
         if config.value_head == "two_hot":

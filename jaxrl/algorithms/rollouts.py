@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS
+from jaxrl.networks.torsos import ACTIVATIONS, require_torso
 from jaxrl.validation import require, require_choice, require_positive
 
 
@@ -17,15 +17,18 @@ class Config:
     rollout_length: int = 128
     """Steps of each environment between two updates."""
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
+    goes by the observation's shape."""
+    convolutions: tuple[tuple[int, int, int], ...] = ()
+    """Features, kernel size and stride of each layer of the torso ``conv``."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "tanh"
-    """Of the dense layers."""
+    """Of the dense layers, and of ``convolutions``."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length")
-        require_choice(self, "torso", TORSOS)
+        require_torso(self)
         require_choice(self, "activation", ACTIVATIONS)
 
     @property

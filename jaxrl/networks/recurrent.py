@@ -85,7 +85,7 @@ class RecurrentTorso(nn.Module):
         cell, size, layer_norm: of ``Recurrent``.
         before_mlp: whether the cell comes before the dense layers.
         concat_input: whether a cell behind the dense layers also gets what goes into them.
-        torso_layer_norm, d2rl: of ``Torso``.
+        torso_layer_norm, d2rl, convolutions: of ``Torso``.
     """
 
     kind: str
@@ -99,11 +99,13 @@ class RecurrentTorso(nn.Module):
     concat_input: bool = False
     torso_layer_norm: bool = False
     d2rl: bool = False
+    convolutions: Sequence[tuple[int, int, int]] = ()
 
     @nn.compact
     def __call__(self, x: Any, carry: PyTree, begins: Array | None = None) -> tuple[Array, PyTree]:
         dense = MLP(self.hidden_sizes, self.activation, self.kernel_init, self.torso_layer_norm, self.d2rl)
-        x = Torso(self.kind, (), self.activation, self.kernel_init, self.torso_layer_norm)(x)
+        settings = self.activation, self.kernel_init, self.torso_layer_norm
+        x = Torso(self.kind, (), *settings, convolutions=self.convolutions)(x)
         y = x if self.before_mlp else dense(x)
         if self.concat_input and not self.before_mlp:
             y = jnp.concatenate([y, x], axis=-1)

@@ -78,6 +78,32 @@ def test_convolutions_have_the_sizes_of_their_papers(key, kind, shape, features)
     assert dense.shape == (2, 7)
 
 
+def test_convolutions_given_as_a_list(rng, key):
+    layers = ((3, 4, 2), (5, 3, 1))
+    x = rng.normal(size=(2, 11, 11, 2)).astype(np.float32)
+    torso = Torso("conv", (), "tanh", convolutions=layers)
+    params = torso.init(key, x)["params"]["Convolutions_0"]
+    want = x
+    for name, stride in (("Conv_0", 2), ("Conv_1", 1)):
+        kernel = params[name]["kernel"]
+        numbers = ("NHWC", "HWIO", "NHWC")
+        want = jax.lax.conv_general_dilated(want, kernel, (stride, stride), "VALID", dimension_numbers=numbers)
+        want = jnp.tanh(want)
+    # 11 -> 4 -> 2 pixels a side.
+    assert want.shape == (2, 2, 2, 5)
+    got = torso.apply({"params": {"Convolutions_0": params}}, x)
+    np.testing.assert_allclose(got, want.reshape(2, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_a_kernel_that_is_larger_than_what_is_left_of_an_image():
+    space = spaces.Box(0, 255, (10, 10, 4), np.uint8)
+    assert torso_kind(space, "conv", ((8, 4, 2), (8, 4, 1))) == "conv"
+    with pytest.raises(ValueError, match=r"convolutions=.*5 x 5 finds only 4 .*\(10, 10, 4\)"):
+        torso_kind(space, "conv", ((8, 4, 2), (8, 5, 1)))
+    with pytest.raises(ValueError, match="torso='conv'.*images"):
+        torso_kind(spaces.Box(-1, 1, (4,)), "conv", ((8, 4, 2),))
+
+
 def test_the_torso_goes_by_the_observation():
     box = lambda shape, dtype=np.float32: spaces.Box(0, 255, shape, dtype)
     assert torso_kind(box((84, 84, 4), np.uint8)) == "nature_cnn"
