@@ -24,7 +24,7 @@ from jaxrl.losses.value import two_hot_loss, two_hot_value
 from jaxrl.networks.heads import ValueHead, ValuesHead
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
@@ -329,7 +329,8 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
     def configured_torso(side: str) -> nn.Module:
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
-        settings = sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+        kernel_init = initializer(config.kernel_init, nn.initializers.orthogonal(2**0.5))
+        settings = sizes, config.activation, kernel_init
         switches = config.layer_norm, config.d2rl, config.convolutions
         if cell != "none":
             return RecurrentTorso(

@@ -41,6 +41,8 @@ class Config(minibatches.Config):
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "relu"
     """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``kaiming_normal`` by ``default``; the others are those of PPO."""
     layer_norm: bool = True
     """Whether to normalise before each activation; the algorithm rests on it."""
 

@@ -22,7 +22,15 @@ from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
 from jaxrl.networks.heads import QHead
 from jaxrl.networks.noisy import NOISE, Noise
-from jaxrl.networks.torsos import ACTIVATIONS, Initializer, Torso, require_torso, torso_input, torso_kind
+from jaxrl.networks.torsos import (
+    ACTIVATIONS,
+    Initializer,
+    Torso,
+    initializer,
+    require_torso,
+    torso_input,
+    torso_kind,
+)
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
@@ -46,6 +54,9 @@ class Config(off_policy.Config):
     """Widths of the head's own dense layers: each stream's if it is dueling, noisy if there is noise."""
     activation: str = "relu"
     """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``lecun_normal`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
     layer_norm: bool = False
     """Whether to normalise before each activation of the torso."""
     double_q: bool = True
@@ -133,9 +144,9 @@ class QNetwork(nn.Module):
         return make_head(self.num_actions, c, self.outputs)(x, noise)
 
 
-def make_torso(kind: str, config: Any, kernel_init: Initializer = nn.initializers.lecun_normal()) -> Torso:
-    """The torso of a kind that a configuration asks for."""
-    c = config
+def make_torso(kind: str, config: Any, default_init: Initializer = nn.initializers.lecun_normal()) -> Torso:
+    """The torso of a kind that a configuration asks for; ``default_init``: of its kernels, if it does not say."""
+    c, kernel_init = config, initializer(config.kernel_init, default_init)
     return Torso(kind, c.hidden_sizes, c.activation, kernel_init, c.layer_norm, convolutions=c.convolutions)
 
 

@@ -25,6 +25,9 @@ class Config:
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "tanh"
     """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``orthogonal(1.4142)`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length")

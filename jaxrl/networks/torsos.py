@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.networks.convolution import Conv
-from jaxrl.validation import require, require_choice
+from jaxrl.validation import did_you_mean, require, require_choice
 
 Array = jax.Array
 PyTree = Any
@@ -32,6 +33,49 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "sigmoid": jax.nn.sigmoid,
     "identity": lambda x: x,
 }
+
+
+def _scaled(scale: float, mode: str, distribution: str) -> Callable[[float], Initializer]:
+    return lambda gain: nn.initializers.variance_scaling(scale * gain**2, mode, distribution)
+
+
+INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
+    "lecun_normal": _scaled(1.0, "fan_in", "truncated_normal"),
+    "lecun_uniform": _scaled(1.0, "fan_in", "uniform"),
+    "glorot_normal": _scaled(1.0, "fan_avg", "truncated_normal"),
+    "glorot_uniform": _scaled(1.0, "fan_avg", "uniform"),
+    "kaiming_normal": _scaled(2.0, "fan_in", "truncated_normal"),
+    "kaiming_uniform": _scaled(2.0, "fan_in", "uniform"),
+    "orthogonal": nn.initializers.orthogonal,
+}
+"""Initialisers of kernels by name, each a function of a gain that multiplies the weights."""
+
+
+def initializer(text: str, default: Initializer) -> Initializer:
+    """What a configuration's ``kernel_init`` asks for.
+
+    Args:
+        text: ``default``, or a name of ``INITIALIZERS``, with a gain if it is not 1: ``orthogonal(1.4142)``.
+        default: what ``default`` stands for.
+
+    Raises:
+        ValueError: if it is neither.
+
+    Source: LeCun et al. 1998, Glorot & Bengio 2010, He et al. 2015 (arXiv 1502.01852), Saxe et al. 2014 (arXiv
+        1312.6120).
+    """
+    name, bracket, rest = text.partition("(")
+    try:
+        gain = float(rest.removesuffix(")")) if bracket else 1.0
+    except ValueError:
+        gain = 0.0
+    whole = rest.endswith(")") if bracket else True
+    require(
+        whole and 0 < gain < math.inf and (name in INITIALIZERS or text == "default"), "kernel_init", text,
+        f"must be default or one of {', '.join(INITIALIZERS)}, or such a name with a gain: orthogonal(1.4142)"
+        f"{did_you_mean(name, ('default', *INITIALIZERS))}",
+    )  # fmt: skip
+    return default if text == "default" else INITIALIZERS[name](gain)
 
 
 def symmetric_uniform(bound: float) -> Initializer:
@@ -165,8 +209,9 @@ class Mixed(NamedTuple):
 
 
 def require_torso(config: Any) -> None:
-    """Raise unless the fields ``torso`` and ``convolutions`` of a configuration can be, and go together."""
+    """Raise unless the fields ``torso``, ``convolutions`` and ``kernel_init`` of a configuration can be."""
     require_choice(config, "torso", (*TORSOS, CONV))
+    initializer(config.kernel_init, nn.initializers.zeros)
     given = config.convolutions
     for layer in given:
         positive = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in layer)

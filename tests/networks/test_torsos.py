@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
 
 FORMULAS = {
     "tanh": math.tanh,
@@ -51,6 +51,36 @@ def test_biases_start_at_zero_and_kernels_as_asked(key):
     params = MLP((8,), kernel_init=nn.initializers.orthogonal(2.0)).init(key, jnp.ones((1, 8)))["params"]["Dense_0"]
     np.testing.assert_array_equal(params["bias"], np.zeros(8))
     np.testing.assert_allclose(params["kernel"].T @ params["kernel"], 4 * np.eye(8), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "deviation"),
+    [
+        # sqrt(1 / fan_in), sqrt(2 / (fan_in + fan_out)), sqrt(2 / fan_in)
+        ("lecun_normal", 0.05),
+        ("lecun_uniform", 0.05),
+        ("glorot_normal", math.sqrt(2 / 500)),
+        ("glorot_uniform", math.sqrt(2 / 500)),
+        ("kaiming_normal", math.sqrt(2) * 0.05),
+        ("kaiming_uniform(0.5)", math.sqrt(2) * 0.025),
+        # Each of the 100 columns of 400 weights has length 1.
+        ("orthogonal", 0.05),
+        ("orthogonal(1.4142)", 1.4142 * 0.05),
+    ],
+)
+def test_initialisers_by_name(key, text, deviation):
+    kernel = initializer(text, nn.initializers.zeros)(key, (400, 100))
+    np.testing.assert_allclose(np.std(kernel), deviation, rtol=0.02)
+    assert abs(np.mean(kernel)) < 0.02 * deviation
+    if text.startswith("orthogonal"):
+        np.testing.assert_allclose(kernel.T @ kernel, 400 * deviation**2 * np.eye(100), atol=1e-4)
+
+
+def test_an_initialiser_that_is_not_named(key):
+    assert initializer("default", nn.initializers.ones) is nn.initializers.ones
+    for text in ("ortogonal", "orthogonal(0)", "orthogonal(x)", "orthogonal(1", "default(2)", "glorot_normal)", ""):
+        with pytest.raises(ValueError, match="kernel_init=.*must be default or one of lecun_normal"):
+            initializer(text, nn.initializers.ones)
 
 
 def test_any_number_of_batch_axes(key):
