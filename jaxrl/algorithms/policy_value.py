@@ -51,12 +51,16 @@ class Config(rollouts.Config):
     """The critic's, likewise; the two need not be the same, unless they share the torso."""
     rnn_size: int = 64
     """Width of the recurrent state."""
+    rnn_layers: int = 1
+    """Recurrent cells on top of each other."""
     rnn_before_mlp: bool = False
     """Whether the cell comes before the dense layers instead of behind them."""
     rnn_layer_norm: bool = False
     """Whether to normalise the cell's output."""
     rnn_concat_input: bool = False
     """Whether a cell behind the dense layers also gets what goes into them."""
+    rnn_concat_output: bool = False
+    """Whether what follows the cell also gets the features that its torso begins with."""
     sequence_length: int | None = None
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
@@ -94,7 +98,7 @@ class Config(rollouts.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "rnn_size", "num_bins")
+        require_positive(self, "rnn_size", "rnn_layers", "num_bins")
         require_choice(self, "actor_rnn", CELLS)
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)
@@ -208,7 +212,8 @@ class Networks:
         if not c.recurrent:
             return ()
         cells = {"torso": c.actor_rnn} if c.shared_torso else {"actor": c.actor_rnn, "critic": c.critic_rnn}
-        return {k: initial_carry(cell, c.rnn_size, batch_size) for k, cell in cells.items() if cell != "none"}
+        start = lambda cell: initial_carry(cell, c.rnn_size, batch_size, c.rnn_layers)
+        return {k: start(cell) for k, cell in cells.items() if cell != "none"}
 
     def acting(self, params: PyTree) -> PyTree:
         """The parameters that acting needs: not the critic's, unless it has a state to keep up."""
@@ -335,7 +340,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,
-                config.rnn_concat_input, *switches,
+                config.rnn_concat_input, *switches, config.rnn_concat_output, config.rnn_layers,
             )  # fmt: skip
         return MLP(*settings, *switches[:2]) if kind == "mlp" else Torso(kind, *settings, *switches)
 

@@ -58,6 +58,7 @@ RECURRENT = {
     "actor": {"actor_rnn": "gru"},
     "shared": {"actor_rnn": "lstm", "critic_rnn": "lstm", "shared_torso": True},
     "before": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_before_mlp": True, "sequence_length": 4},
+    "layers": {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_layers": 2, "rnn_concat_output": True},
     "critic": {"critic_rnn": "lstm", "rnn_layer_norm": True, "rnn_concat_input": True, "sequence_length": 2},
 }
 

@@ -63,6 +63,7 @@ def test_masks_go_through_the_networks(key):
     [
         ({"actor_rnn": "rnn"}, "actor_rnn"),
         ({"actor_rnn": "lstm", "shared_torso": True}, "critic_rnn"),
+        ({"rnn_layers": 0}, "rnn_layers=0: must be a positive integer"),
         ({"sequence_length": 3}, "sequence_length"),
         ({"shared_torso": True, "critic_sizes": (4,)}, "critic_sizes"),
         ({"continuous": "cauchy"}, "continuous"),
