@@ -187,6 +187,8 @@ class Algorithm(Generic[State]):
     """``value(state, observation [B, ...]) -> [B]``: the state value that the algorithm believes in."""
     initial_carry: Callable[[int], PyTree] = lambda batch_size: ()
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
+    reset_carry: bool = True
+    """Whether every episode starts with that state; else it goes on from the last one's end."""
     observe: Callable[[State, Transition, Array | None], State] | None = None
     """``observe(state, transitions, valid) -> state``: what steps ``[B, ...]`` teach by themselves, such as statistics
     of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see ``Buffer.add``."""

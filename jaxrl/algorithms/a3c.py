@@ -191,6 +191,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
         # In threads nothing keeps statistics of observations.
         workers=None
         if config.normalize_observation

@@ -36,8 +36,11 @@ def ended(rollout: Rollout) -> Array:
     return done if rollout.valid is None else done | ~rollout.valid.astype(bool)
 
 
-def begins(rollout: Rollout) -> Array:
-    """``[T, B]`` where an episode begins; the first step has a stored state, which was reset if need be."""
+def begins(config: Config, rollout: Rollout) -> Array | None:
+    """``[T, B]`` where an episode begins, and so the recurrent state is zero; the first step has a stored one, reset if
+    need be. None if nothing is recurrent, or the state goes on."""
+    if not (config.recurrent and config.rnn_reset):
+        return None
     return jnp.concatenate([jnp.zeros_like(ended(rollout)[:1]), ended(rollout)[:-1]])
 
 
@@ -133,7 +136,7 @@ class Steps(NamedTuple):
     target: Array
     valid: Array | None
     begins: Array | None
-    """None if nothing is recurrent."""
+    """None if nothing is recurrent, or the state is not reset."""
     old: Any
     """The distribution that acted, or None."""
 
@@ -151,7 +154,7 @@ def batch_of(networks: Networks, rollout: Rollout, estimates: Estimates, old: An
     t, c = rollout.transitions, networks.config
     steps = Steps(
         t.observation, t.action, rollout.extras["log_prob"], *estimates, rollout.valid,
-        begins(rollout) if c.recurrent else None, old,
+        begins(c, rollout), old,
     )  # fmt: skip
     if not c.recurrent:
         return Batch(minibatches.items(steps), ())

@@ -96,7 +96,7 @@ class _Rollouts(NamedTuple):
     transitions: Transition
     log_prob: jax.Array
     carry: PyTree
-    begins: jax.Array
+    begins: jax.Array | None
     valid: jax.Array | None
 
 
@@ -147,7 +147,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         carry = batch.extras.get("carry", ())
         data = _Rollouts(
             batch.transitions._replace(reward=reward), batch.extras["log_prob"], carry,
-            advantages.begins(batch), batch.valid,
+            advantages.begins(config, batch), batch.valid,
         )  # fmt: skip
         params, opt_state, metrics, _ = minibatches.descend(
             lambda params, minibatch: loss(params, minibatch, fixed, hp), optimizer, state.params, state.opt_state,
@@ -174,5 +174,6 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             state.params, state.normalizers._replace(observation=state.acting.observation), observation
         ),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
         interrupt=policy_value.interrupt,
     )

@@ -175,5 +175,6 @@ def make_policy_then_value(
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
         interrupt=policy_value.interrupt,
     )

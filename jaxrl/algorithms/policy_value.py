@@ -61,6 +61,8 @@ class Config(rollouts.Config):
     """Whether a cell behind the dense layers also gets what goes into them."""
     rnn_concat_output: bool = False
     """Whether what follows the cell also gets the features that its torso begins with."""
+    rnn_reset: bool = True
+    """Whether the recurrent state is zero where an episode begins; else it goes on from the end of the last one."""
     sequence_length: int | None = None
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"

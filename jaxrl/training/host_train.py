@@ -257,7 +257,7 @@ class HostRunner:
         return agent if self.agent.observe is None else self._run("observe", agent, transition, valid)
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
-        if not jax.tree.leaves(carry):
+        if not self.agent.reset_carry or not jax.tree.leaves(carry):
             return carry
         fresh = step.timestep.terminated | step.timestep.truncated
         if step.valid is not None:

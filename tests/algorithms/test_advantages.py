@@ -46,7 +46,7 @@ def play(networks, policy, transitions, carry):
     def step(carry, t):
         distribution, after = networks.act(policy, t.observation, carry)
         done = t.terminated | t.truncated
-        zero = networks.initial_carry(B)
+        zero = networks.initial_carry(B) if networks.config.rnn_reset else after
         after = jax.tree.map(lambda z, a: jnp.where(done[:, None], z, a), zero, after)
         return after, {"log_prob": distribution.log_prob(t.action), "carry": carry}
 
@@ -59,6 +59,7 @@ RECURRENT = {
     "shared": {"actor_rnn": "lstm", "critic_rnn": "lstm", "shared_torso": True},
     "before": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_before_mlp": True, "sequence_length": 4},
     "layers": {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_layers": 2, "rnn_concat_output": True},
+    "goes on": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_reset": False, "sequence_length": 4},
     "critic": {"critic_rnn": "lstm", "rnn_layer_norm": True, "rnn_concat_input": True, "sequence_length": 2},
 }
 
@@ -83,6 +84,7 @@ def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
         value.append(now.value[0])
         successor.append(critic(transitions.next_observation[t], following).value[0])
         done = (transitions.terminated | transitions.truncated)[t]
+        done = done & config.rnn_reset
         after = jax.tree.map(lambda x, done=done: jnp.where(done[:, None], 0.0, x), following)
 
     @jax.jit
@@ -106,10 +108,12 @@ def test_dummy_steps_of_a_host_environment_end_an_episode(rng):
     transitions, valid = steps(rng), np.ones((T, B), bool)
     valid[5, 2] = False
     rollout = Rollout(transitions, {}, (), valid)
-    begins = np.asarray(advantages.begins(rollout))
+    begins = np.asarray(advantages.begins(replaced(actor_rnn="gru"), rollout))
     done = transitions.terminated | transitions.truncated | ~valid
     np.testing.assert_array_equal(begins[1:], done[:-1])
     assert not begins[0].any()
+    assert advantages.begins(replaced(actor_rnn="gru", rnn_reset=False), rollout) is None
+    assert advantages.begins(CONFIG, rollout) is None
 
 
 def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):

@@ -63,7 +63,8 @@ def small(name, spec):
     if name.startswith("ppo"):
         recurrent = {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_size": 4, "sequence_length": 8}
         normalized = {"normalize_observation": True, "normalize_reward": True}
-        switches = {**recurrent, **normalized} if name == "ppo-recurrent" else {}
+        switches = {**recurrent, **normalized} if name != "ppo" else {}
+        switches |= {"rnn_reset": False, "rnn_layers": 2} if name == "ppo-goes-on" else {}
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
     module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observation": True})
@@ -80,7 +81,7 @@ def small(name, spec):
     return module.make(spec, config)
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "dqn", "sac_discrete"])
+@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "ppo-goes-on", "dqn", "sac_discrete"])
 def test_host_and_compiled_training_agree(name):
     env = fixed_start()
     agent = small(name, env.spec)
