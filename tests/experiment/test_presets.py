@@ -49,7 +49,8 @@ def test_every_preset_is_complete_and_can_be_built(name):
     settings = make_settings(preset.algorithm, preset.env, preset=name)
 
     assert (settings.preset, settings.total_steps) == (name, preset.total_steps)
-    assert (settings.reward_scale, settings.reward_clip) == (preset.reward_scale, preset.reward_clip)
+    for field in ("reward_shift", "reward_scale", "reward_clip", "reward_log"):
+        assert getattr(settings, field) == getattr(preset, field)
     assert settings.env_parameters == preset.env_parameters
     assert {k: settings.config[k] for k in preset.config} == dict(preset.config)
     assert {k: settings.hyperparameters[k] for k in preset.hyperparameters} == dict(preset.hyperparameters)
