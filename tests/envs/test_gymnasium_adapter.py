@@ -208,6 +208,32 @@ def test_actions_reach_the_environment_rescaled(Counter):
     assert received[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", ["single", "vector", "ready"])
+def test_actions_reach_the_environment_as_they_are_if_they_are_not_to_be_clipped(Counter, kind):
+    made = []
+
+    def make():
+        made.append(Counter(5))
+        return made[-1]
+
+    def make_vector(n):
+        return SyncVectorEnv([make] * n, autoreset_mode=AutoresetMode.SAME_STEP)
+
+    match kind:
+        case "single":
+            env = envs.from_gymnasium(make, clip_actions=False)
+        case "vector":
+            env = envs.from_vector(make_vector, clip_actions=False)
+        case "ready":
+            env = envs.from_vector(make_vector(2), clip_actions=False)
+    assert env.action_space == spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    vector = env.make_vector(2)
+    vector.reset(seed=0)
+    # Beyond the bounds of [-1, 3] and [0, 10].
+    vector.step(np.array([[-7, 0.5], [1, 70]], np.float32))
+    np.testing.assert_array_equal([env.actions[0] for env in made[-2:]], [[-7, 0.5], [1, 70]])
+
+
 def test_discrete_actions_start_where_the_space_does():
     class Starting(gymnasium.Env):
         observation_space, action_space = spaces.Discrete(9), spaces.Discrete(3, start=5)
