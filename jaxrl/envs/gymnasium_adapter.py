@@ -65,6 +65,8 @@ def from_gymnasium(
 ) -> HostEnvironment:
     """Adapt a Gymnasium environment.
 
+    One that has a ``reward_space`` with one axis, as those of MO-Gymnasium have, gives vectors of rewards.
+
     Args:
         make_env: a function (or class) that makes one; if it has an argument ``render_mode``, that is used.
         name: a name for people; by default the environment's id or class.
@@ -99,6 +101,7 @@ def from_gymnasium(
         max_episode_steps=spec.max_episode_steps if spec else None,
         make_vector=lambda num_envs: EnvironmentList([make_single() for _ in range(num_envs)], action_space),
         make_single=make_single,
+        reward_shape=_reward_shape(env),
     )
 
 
@@ -111,6 +114,8 @@ def from_vector(
     clip_actions: bool = True,
 ) -> HostEnvironment:
     """Adapt vector environments of Gymnasium's kind, with same-step or next-step reset.
+
+    Those that have a ``reward_space`` with one axis, that of a single environment, give vectors of rewards.
 
     Args:
         envs: ``envs(num_envs)`` makes one. One that is ready can be given as well: it is then lent to one user
@@ -142,6 +147,7 @@ def from_vector(
         make_vector=make_vector,
         make_single=make_single,
         num_envs=None if ready is None else ready.num_envs,
+        reward_shape=_reward_shape(first),
     )
 
 
@@ -398,6 +404,12 @@ def _autoreset_mode(envs: gymnasium.vector.VectorEnv) -> AutoresetMode:
             "make it with autoreset_mode=AutoresetMode.SAME_STEP or NEXT_STEP"
         )
     return mode
+
+
+def _reward_shape(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> tuple[int, ...]:
+    """``(K,)`` of an environment that declares vectors of rewards."""
+    space = getattr(env.unwrapped, "reward_space", None)
+    return space.shape if isinstance(space, spaces.Box) and len(space.shape) == 1 else ()
 
 
 def _require_supported(*checked: spaces.Space) -> None:

@@ -265,6 +265,34 @@ def test_a_termination_at_the_time_limit_is_no_truncation(Counter):
     assert (timestep.terminated.tolist(), timestep.truncated.tolist()) == ([False], [True])
 
 
+class TwoRewards(gymnasium.Env):
+    """Two steps with the rewards ``(1, 10)`` and ``(2, 20)``."""
+
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
+    reward_space = spaces.Box(0, 20, (2,))
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return 0, {}
+
+    def step(self, action):
+        self.count += 1
+        return self.count, np.array([1.0, 10.0]) * self.count, self.count == 2, False, {}
+
+
+def test_vectors_of_rewards_are_what_the_environment_declares_and_are_summed_in_reports():
+    env = envs.from_gymnasium(lambda: TimeLimit(TwoRewards(), 5))
+    assert env.spec.reward_shape == env.reward_shape == (2,)
+    assert envs.make("gymnasium:CartPole-v1").reward_shape == ()
+    vector = env.make_vector(3)
+    vector.reset(seed=0)
+    steps = [vector.step(np.zeros(3, np.int32)).timestep for _ in range(3)]
+    np.testing.assert_array_equal([s.reward[0] for s in steps], [[1, 10], [2, 20], [1, 10]])
+    np.testing.assert_array_equal([s.info["episode_return"] for s in steps], np.full((3, 3), [[11], [33], [11]]))
+    assert steps[0].reward.dtype == np.float32
+    assert envs.check(env).episodes > 0
+
+
 def test_the_final_observation_survives_an_environment_that_reuses_its_array():
     class Reusing(gymnasium.Env):
         observation_space, action_space = spaces.Box(0, 9, (1,)), spaces.Discrete(2)

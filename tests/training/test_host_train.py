@@ -11,6 +11,7 @@ import pytest
 from jaxrl import training
 from jaxrl.algorithms import dqn, ppo, sac_discrete
 from jaxrl.counters import Counter
+from jaxrl.envs import toys
 from jaxrl.envs.gymnax_adapter import make
 from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
 from jaxrl.envs.wrappers import auto_reset, episode_statistics, rescale_action
@@ -21,9 +22,9 @@ from jaxrl.training.keys import Purpose, key_for
 
 
 @functools.cache
-def fixed_start():
-    """CartPole that always starts alike, so that its numbers do not depend on how keys are drawn."""
-    env = make("CartPole-v1")
+def fixed_start(of=functools.partial(make, "CartPole-v1")):
+    """An environment that always starts alike, so that its numbers do not depend on how keys are drawn."""
+    env = of()
     return dataclasses.replace(env, reset=lambda key: env.reset(jax.random.key(0)))
 
 
@@ -56,6 +57,7 @@ def host(env):
     return HostEnvironment(
         name=env.name, observation_space=env.observation_space, action_space=env.action_space,
         max_episode_steps=env.max_episode_steps, make_vector=lambda n: CompiledVector(env, n), make_single=None,
+        reward_shape=env.reward_shape,
     )  # fmt: skip
 
 
@@ -81,9 +83,9 @@ def small(name, spec):
     return module.make(spec, config)
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "ppo-goes-on", "dqn", "sac_discrete"])
+@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "ppo-goes-on", "ppo-vectors", "dqn", "sac_discrete"])
 def test_host_and_compiled_training_agree(name):
-    env = fixed_start()
+    env = fixed_start(toys.two_rewards) if name == "ppo-vectors" else fixed_start()
     agent = small(name, env.spec)
     states, reports = [], []
     runs = training.make_runner(agent, env, 640, [3, 4]), HostRunner(agent, host(env), 640, [3, 4], overlap=False)
