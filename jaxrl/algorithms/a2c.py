@@ -31,6 +31,13 @@ class Config(policy_value.Config):
     """``adam`` or ``rmsprop``."""
     normalize_advantage: bool = False
     """Whether to give each rollout's advantages mean 0 and deviation 1."""
+    microbatch_size: int | None = None
+    """Steps, or sequences, of a rollout whose gradients are computed at a time, for less memory; they add up to the
+    same step. By default all; must divide a rollout's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_ppo(self)
 
 
 @struct.dataclass

@@ -149,6 +149,11 @@ class Batch(NamedTuple):
     """Stored states at the beginning of the sequences ``[N, ...]``; ``()`` if nothing is recurrent."""
 
 
+def valid_steps(batch: Batch) -> Array | None:
+    """The mask of real steps; None if all are."""
+    return batch.steps.valid
+
+
 def batch_of(networks: Networks, rollout: Rollout, estimates: Estimates, old: Any = None) -> Batch:
     """A rollout as items: single steps, or sequences with their stored states."""
     t, c = rollout.transitions, networks.config
@@ -258,6 +263,7 @@ def fit_value(
     return minibatches.descend(
         loss, optimizer, params, opt_state, batch, key, passes,
         learning_rate=learning_rate, max_grad_norm=max_grad_norm, axis_name=networks.config.axis_name,
+        valid=valid_steps,
     )  # fmt: skip
 
 

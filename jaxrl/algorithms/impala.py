@@ -153,6 +153,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             lambda params, minibatch: loss(params, minibatch, fixed, hp), optimizer, state.params, state.opt_state,
             minibatches.time_major(data), key, config.passes,
             learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, axis_name=config.axis_name,
+            valid=lambda minibatch: minibatch.valid,
         )  # fmt: skip
         normalizers = advantages.observe(networks, normalizers, batch)
         updates = (state.updates + 1) % config.policy_period

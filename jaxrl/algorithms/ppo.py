@@ -76,6 +76,8 @@ class Config(minibatches.Config, policy_value.Config):
         super().__post_init__()
         require_positive(self, "critic_epochs")
         self.require_divisor("critic_minibatches")
+        if self.separate_optimizers:
+            self.require_microbatches(self.critic_minibatches)
         require_choice(self, "advantage_scope", SCOPES)
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
@@ -180,6 +182,10 @@ def make(
     optimizer = policy_value.make_optimizer(config)
     separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
     running = config.normalize_advantage and config.advantage_scope == "running"
+    # Where a minibatch is divided, its advantages are normalised before it is.
+    within = config.normalize_advantage and config.advantage_scope == "minibatch"
+    divided = within and config.microbatch_size is not None
+    loss_config = dataclasses.replace(config, normalize_advantage=False) if divided else config
 
     def init(key: Key, hp: Hyperparameters) -> State:
         params = networks.init(key)
@@ -201,7 +207,7 @@ def make(
         steps = advantages.steps_of(networks, batch)
         sides = (ACTOR,) if separate else BOTH
         outputs = networks.apply(Policy(params, statistics), steps.observation, batch.carry, steps.begins, sides)
-        total, metrics = policy_loss(config, outputs.distribution, steps, kl_coefficient, hp)
+        total, metrics = policy_loss(loss_config, outputs.distribution, steps, kl_coefficient, hp)
         if auxiliary is not None:
             error = auxiliary.loss(params["auxiliary"], outputs.features, steps)
             metrics["auxiliary_loss"] = masked_mean(error, steps.valid, config.axis_name)
@@ -210,6 +216,13 @@ def make(
             metrics["value_loss"] = value_loss(networks, config, outputs.value, steps, hp)
             total += hp.value_coefficient * metrics["value_loss"]
         return total, {"loss": total, **metrics}
+
+    def prepare(batch: Batch) -> Batch:
+        if not divided:
+            return batch
+        steps = batch.steps
+        advantage = advantages.normalized_advantage(config, steps.advantage, steps.valid)
+        return batch._replace(steps=steps._replace(advantage=advantage))
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         estimates, normalizers = advantages.estimate(
@@ -228,12 +241,13 @@ def make(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
             key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
             control=control(config, state, hp), axis_name=config.axis_name,
+            prepare=prepare, valid=advantages.valid_steps,
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
         if separate:
             fit = advantages.fit_value(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
-                critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches),
+                critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches, config.microbatch_size),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
             )  # fmt: skip
             params, critic_opt_state = {**params, "critic": fit.params}, fit.opt_state

@@ -115,7 +115,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         data = minibatches.items((t.observation, t.action, target, batch.valid))
         params, opt_state, metrics, _ = minibatches.descend(
             loss, optimizer, state.params, state.opt_state, data, key, config.passes,
-            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, valid=lambda minibatch: minibatch[-1],
         )  # fmt: skip
         return State(params, opt_state), Info(metrics)
 

@@ -235,8 +235,47 @@ def test_a3cs_workers_apply_stale_gradients_one_by_one(rng, key):
     np.testing.assert_array_equal(flat(again), flat(twice))
 
 
+DIVIDED = {
+    "ppo": (ppo, {"num_epochs": 2, "num_minibatches": 2}, 6),
+    "ppo-separate": (ppo, {"num_epochs": 1, "num_minibatches": 1, "separate_optimizers": True, "critic_epochs": 2}, 12),
+    "ppo-recurrent": (ppo, {"num_epochs": 1, "num_minibatches": 2, "actor_rnn": "gru", "sequence_length": 3}, 2),
+    "a2c": (a2c, {"normalize_advantage": True}, 16),
+    "impala": (impala, {}, 2),
+}
+
+
+@pytest.mark.parametrize("name", DIVIDED)
+def test_microbatches_add_up_to_the_step_of_their_minibatch(rng, key, name):
+    module, switches, size = DIVIDED[name]
+    whole = module.make(SPEC, module.Config(**SIZES, **switches))
+    parts = module.make(SPEC, module.Config(**SIZES, **switches, microbatch_size=size))
+    hp = dataclasses.replace(whole.hyperparameters, learning_rate=1e-2)
+    state = whole.init(key, hp)
+    # Parts of which each has another number of real steps.
+    rollout = rollout_of(whole, state, rng)._replace(valid=rng.random((T, B)) < np.linspace(0.2, 1.0, B))
+    want, info = jax.jit(whole.update)(state, rollout, key, hp)
+    got, same = jax.jit(parts.update)(state, rollout, key, hp)
+    assert np.abs(flat(want.params) - flat(state.params)).max() > 5e-3
+    np.testing.assert_allclose(flat(got.params), flat(want.params), rtol=1e-3, atol=2e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), same.metrics, info.metrics)
+
+
+def test_microbatches_that_do_not_make_up_a_minibatch():
+    with pytest.raises(ValueError, match="microbatch_size=5: must divide the 12 steps of a minibatch"):
+        ppo.Config(**SIZES, num_minibatches=4, microbatch_size=5)
+    with pytest.raises(ValueError, match="microbatch_size=0: must be a positive integer"):
+        ppo.Config(**SIZES, microbatch_size=0)
+    with pytest.raises(ValueError, match="microbatch_size=3: must divide the 8 sequences"):
+        ppo.Config(**SIZES, actor_rnn="gru", num_minibatches=1, microbatch_size=3)
+    with pytest.raises(ValueError, match="microbatch_size=24: must divide the 12 steps"):
+        ppo.Config(**SIZES, num_minibatches=1, separate_optimizers=True, critic_minibatches=4, microbatch_size=24)
+    with pytest.raises(ValueError, match="microbatch_size=7: must divide the 48 steps"):
+        a2c.Config(**SIZES, microbatch_size=7)
+
+
 PARALLEL = {
     "ppo": (ppo, {"num_epochs": 2, "num_minibatches": 1, "normalize_reward": True, "normalize_value": True}),
+    "ppo-microbatches": (ppo, {"num_epochs": 2, "num_minibatches": 1, "microbatch_size": 3}),
     "a2c": (a2c, {"normalize_advantage": True}),
     "vpg": (vpg, {"value_iterations": 2}),
     "trpo": (trpo, {"value_iterations": 2, "cg_iterations": 3}),
