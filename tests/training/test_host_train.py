@@ -65,8 +65,12 @@ def small(name, spec):
     if name.startswith("ppo"):
         recurrent = {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_size": 4, "sequence_length": 8}
         normalized = {"normalize_observation": True, "normalize_reward": True}
-        switches = {**recurrent, **normalized} if name != "ppo" else {}
-        switches |= {"rnn_reset": False, "rnn_layers": 2} if name == "ppo-goes-on" else {}
+        switches = {
+            "ppo": {},
+            "ppo-recurrent": {**recurrent, **normalized},
+            "ppo-goes-on": {**recurrent, "rnn_reset": False, "rnn_layers": 2},
+            "ppo-vectors": normalized,
+        }[name]
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
     module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, {"normalize_observation": True})
