@@ -212,7 +212,7 @@ def train(arguments: argparse.Namespace) -> int:
             row = Row(
                 algorithm, f"atari:{game}", arguments.total_steps, arguments.seeds, arguments.at_least, options=options
             )
-            print(f"  jaxrl {shlex.join(row.arguments())}", file=sys.stderr, flush=True)
+            print(f"  {learning.command_of(row)}", file=sys.stderr, flush=True)
             directory = runs / f"{algorithm}-{game}"
             kept = learning.train(row, directory)
             kept["published"] = [dataclasses.asdict(p) for p in PUBLISHED.get(f"{algorithm}/{game}", ())]

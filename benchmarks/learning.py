@@ -8,8 +8,10 @@ JSON with a description of the machine, and a table in Markdown. See README.md b
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import json
+import math
 import os
 import re
 import shlex
@@ -22,7 +24,7 @@ from typing import Any
 
 import yaml
 from machine import ROOT, describe
-from matrix import MATRIX, PUBLISHED, Row
+from matrix import LAST_INTERVALS, MATRIX, PUBLISHED, Row
 
 from jaxrl.experiment.plots import plot_runs
 
@@ -49,7 +51,7 @@ def main() -> int:
     out = Path(arguments.out or RESULTS / f"{'-'.join(which)}-{date[:10]}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     for row in rows:
-        print(f"  jaxrl {shlex.join(row.arguments())}", file=sys.stderr, flush=True)
+        print(f"  {command_of(row)}", file=sys.stderr, flush=True)
         result["rows"].append(train(row, runs / row.folder))
         out.write_text(json.dumps(result, indent=1) + "\n")
         out.with_suffix(".md").write_text(table(result))
@@ -85,21 +87,23 @@ def train(row: Row, directory: Path) -> dict[str, Any]:
     """
     kept = {
         "name": row.name,
-        "command": f"jaxrl {shlex.join(row.arguments())}",
+        "command": command_of(row),
         **dataclasses.asdict(row),
         "what": row.what,
         "published": [dataclasses.asdict(p) for p in PUBLISHED.get(row.what, ())],
         "failed": None,
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    where = "--resume" if (directory / "config.yaml").exists() else "--out"
-    command = [sys.executable, "-m", "jaxrl", *row.arguments(), where, str(directory)]
+    where = "--resume" if (directory / "config.yaml").exists() and not row.in_threads else "--out"
+    program = [ROOT / "benchmarks" / "in_threads.py"] if row.in_threads else ["-m", "jaxrl", "train"]
+    command = [sys.executable, *map(str, program), *row.arguments(), where, str(directory)]
     run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stdout=sys.stderr)
     if run.returncode:
         return {**kept, "failed": f"exit status {run.returncode}"}
     summary = json.loads((directory / "summary.json").read_text())
     returns = summary["final_return"]
-    bars = [(mean(returns), row.mean_at_least), (min(returns), row.lowest_at_least)]
+    last = last_training_return(directory / "metrics.csv")
+    bars = [(mean(returns), row.mean_at_least), (min(returns), row.lowest_at_least), (last, row.training_at_least)]
     bars = [value >= bar for value, bar in bars if bar is not None]
     return {
         **kept,
@@ -107,9 +111,26 @@ def train(row: Row, directory: Path) -> dict[str, Any]:
         "mean": mean(returns),
         "deviation": pstdev(returns),
         "lowest": min(returns),
+        "last_training_return": last,
         "holds": all(bars) if bars else None,
         "summary": summary,
     }
+
+
+def command_of(row: Row) -> str:
+    """What a user would type."""
+    return shlex.join([*row.program, *row.arguments()])
+
+
+def last_training_return(path: Path) -> float | None:
+    """The mean training return of all seeds in the last reports in which an episode ended; None if none did."""
+    if not path.exists():
+        return None
+    with path.open() as file:
+        rows = [(int(r["steps"]), float(r["episode_return"] or "nan")) for r in csv.DictReader(file)]
+    steps = sorted({step for step, _ in rows})[-LAST_INTERVALS:]
+    returns = [value for step, value in rows if step in steps and not math.isnan(value)]
+    return mean(returns) if returns else None
 
 
 def table(result: dict[str, Any]) -> str:
@@ -118,23 +139,26 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"Measured on {machine['processor']} with {machine['cores']} cores, {machine['date'][:10]}"
         f" (jax {machine['versions'].get('jax')}). The return is each seed's mean over its final deterministic"
-        " episodes, steps/s are those of all seeds together."
+        " episodes; in training, the mean of all seeds in the last"
+        f" {LAST_INTERVALS} reports. Steps/s are those of all seeds together."
         + (" A QUICK RUN: no measurement." if result["quick"] else ""),
         "",
-        "| work | options | steps | seeds | return ± over seeds | lowest seed | bar | holds | steps/s | wall s "
-        "| compile s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| work | options | steps | seeds | return ± over seeds | lowest seed | in training | bar | holds | steps/s "
+        "| wall s | compile s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
-        options = " ".join(row["options"])
+        options = " ".join([*row["options"], *(["in threads"] if row["in_threads"] else [])])
         start = f"| {row['name']} | {options} | {row['total_steps']:,} | {row['num_seeds']} |"
         if row["failed"]:
-            lines.append(f"{start} failed: {row['failed']} | | | | | | |")
+            lines.append(f"{start} failed: {row['failed']} | | | | | | | |")
             continue
+        training = "" if row["last_training_return"] is None else f"{row['last_training_return']:.1f}"
         summary, holds = row["summary"], {True: "yes", False: "NO", None: ""}[row["holds"]]
         lines.append(
-            f"{start} {row['mean']:.1f} ± {row['deviation']:.1f} | {row['lowest']:.1f} | {_bar(row)} | {holds} "
-            f"| {summary['steps_per_second']:,.0f} | {summary['wall_seconds']:.1f} | {summary['compile_seconds']:.1f} |"
+            f"{start} {row['mean']:.1f} ± {row['deviation']:.1f} | {row['lowest']:.1f} | {training} | {_bar(row)} "
+            f"| {holds} | {summary['steps_per_second']:,.0f} | {summary['wall_seconds']:.1f} "
+            f"| {summary['compile_seconds']:.1f} |"
         )
     lines += ["", "| published for | value | steps | which return | source |", "|---|---|---|---|---|"]
     for name in dict.fromkeys(row["what"] for row in result["rows"]):
@@ -146,7 +170,8 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _bar(row: dict[str, Any]) -> str:
-    bars = [("mean", row["mean_at_least"]), ("lowest", row["lowest_at_least"])]
+    bars = [("mean", "mean_at_least"), ("lowest", "lowest_at_least"), ("in training", "training_at_least")]
+    bars = [(name, row[field]) for name, field in bars]
     return ", ".join(f"{name} >= {bar:g}" for name, bar in bars if bar is not None)
 
 

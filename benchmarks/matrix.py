@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 
+LAST_INTERVALS = 5
+"""Reports at the end of a run over which the training return is averaged."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -18,6 +21,10 @@ class Row:
     lowest_at_least: float | None = None
     options: tuple[str, ...] = ()
     """More of ``jaxrl train``."""
+    training_at_least: float | None = None
+    """A bar of the mean training return in the last ``LAST_INTERVALS`` reports."""
+    in_threads: bool = False
+    """Whether each worker has a thread of the host (``in_threads.py``)."""
 
     @property
     def name(self) -> str:
@@ -36,19 +43,26 @@ class Row:
     @property
     def folder(self) -> str:
         """A name for its run's folder."""
-        return re.sub(r"[^\w.]+", "-", " ".join([self.name, str(self.total_steps), *self.options]))
+        threads = ["in-threads"] if self.in_threads else []
+        return re.sub(r"[^\w.]+", "-", " ".join([self.name, str(self.total_steps), *self.options, *threads]))
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What is run with ``arguments``, as a user would type it."""
+        return ("python", "benchmarks/in_threads.py") if self.in_threads else ("jaxrl", "train")
 
     def arguments(self) -> list[str]:
-        """What a user would type after ``jaxrl``."""
+        """What a user would type after the program."""
         return [
-            "train", self.algorithm, "--env", self.env, "--total-steps", str(self.total_steps),
+            self.algorithm, "--env", self.env, "--total-steps", str(self.total_steps),
             "--seed", "0", "--num-seeds", str(self.num_seeds), *self.options,
         ]  # fmt: skip
 
     def quick(self) -> Row:
         """Hardly any training, to see that it runs; without bars."""
         steps = min(self.total_steps, 4_096)
-        return Row(self.algorithm, self.env, steps, min(self.num_seeds, 2), options=self.options)
+        seeds = min(self.num_seeds, 2)
+        return Row(self.algorithm, self.env, steps, seeds, options=self.options, in_threads=self.in_threads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +105,23 @@ MATRIX = (
     Row("vpg", "CartPole-v1", 400_000, 8, mean_at_least=250.0),
     Row("a2c", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
     Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
+    Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0, in_threads=True),
     Row("impala", "CartPole-v1", 1_000_000, 8, mean_at_least=475.0),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *LSTM)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *GRU)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, options=MEMORY),
+    Row("ppo", "Pendulum-v1", 100_000, 8, mean_at_least=-250.0),
+    Row("trpo", "Pendulum-v1", 100_000, 8, mean_at_least=-300.0),
+    Row(
+        "ppo", "gymnasium:InvertedPendulum-v5", 80_000, 3, training_at_least=500.0, options=("--num-intervals", "20")
+    ),  # fmt: skip
+    Row("ppo", "gymnasium:Hopper-v5", 1_000_000, 3, mean_at_least=1_500.0),
+    Row("trpo", "gymnasium:Hopper-v5", 1_000_000, 3, mean_at_least=1_000.0),
+    Row("ppo", "Breakout-MinAtar", 10_000_000, 3, mean_at_least=28.0),
+    Row("ppo", "CartPole-v1", 200_000, 8, mean_at_least=400.0, options=("--preset", "spinningup")),
+    Row("ppo", "CartPole-v1", 200_000, 8, mean_at_least=400.0, options=("--preset", "rllib")),
+    Row("ppo", "Pendulum-v1", 500_000, 8, mean_at_least=-300.0, options=("--preset", "rl_games")),
+    Row("ppo", "CartPole-v1", 500_000, 8, mean_at_least=475.0, options=("--preset", "cleanrl-classic-control")),
     Row("pqn", "CartPole-v1", 500_000, 8, mean_at_least=490.0),
     Row("dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),
     Row("qr_dqn", "MountainCar-v0", 120_000, 5, mean_at_least=-110.0),
@@ -119,6 +146,7 @@ TRAINING = "training return (± over 3 seeds)"
 DETERMINISTIC = "deterministic evaluation of the final model (± over episodes)"
 CHECKPOINT = "evaluation of a trained checkpoint"
 SMOOTHED = "deterministic tests, averaged over 11 epochs and 10 seeds"
+SMOOTHED_TRAINING = "training return, averaged over 11 epochs and 10 seeds"
 PUBLISHED = {
     "ppo/CartPole-v1": (
         Published("CleanRL, ppo.py", 490.04, 6.12, 500_000, TRAINING),
@@ -142,6 +170,18 @@ PUBLISHED = {
         Published("RL Baselines3 Zoo, PPO", -172.2, 104.2, 100_000, DETERMINISTIC),
         Published("gymnax-blines, PPO", -130.0, None, None, CHECKPOINT),
     ),
+    "trpo/CartPole-v1": (Published("RL Baselines3 Zoo, TRPO", 500.0, 0.0, 100_000, DETERMINISTIC),),
+    "a2c/CartPole-v1": (Published("RL Baselines3 Zoo, A2C", 500.0, 0.0, 500_000, DETERMINISTIC),),
+    "trpo/Pendulum-v1": (Published("RL Baselines3 Zoo, TRPO", -175.0, None, 100_000, DETERMINISTIC),),
+    "ppo/Hopper-v5": (
+        Published("Spinning Up, PPO on Hopper-v3", 1_785.0, None, 1_000_000, SMOOTHED_TRAINING),
+        Published("RL Baselines3 Zoo, PPO on Hopper-v3", 2_410.0, 10.0, 1_000_000, DETERMINISTIC),
+    ),
+    "trpo/Hopper-v5": (
+        Published("Spinning Up, TRPO on Hopper-v3", 1_150.0, None, 1_000_000, SMOOTHED_TRAINING),
+        Published("RL Baselines3 Zoo, TRPO on Hopper-v3", 3_618.0, 356.8, 1_000_000, DETERMINISTIC),
+    ),
+    "ppo/Breakout-MinAtar": (Published("gymnax-blines, PPO", 28.0, None, None, CHECKPOINT),),
     "ddpg/Pendulum-v1": (Published("RL Baselines3 Zoo, DDPG", -152.1, 94.3, 20_000, DETERMINISTIC),),
     "td3/Pendulum-v1": (Published("RL Baselines3 Zoo, TD3", -151.9, 90.2, 20_000, DETERMINISTIC),),
     "sac/Pendulum-v1": (Published("RL Baselines3 Zoo, SAC", -157.0, 88.7, 20_000, DETERMINISTIC),),

@@ -101,8 +101,8 @@ def presets() -> str:
             "env": preset.env_parameters,
         }
         record = {f"{kind}.{name}": plain(v) for kind, fields in values.items() for name, v in fields.items()}
-        record |= {"reward_scale": preset.reward_scale} if preset.reward_scale != 1.0 else {}
-        record |= {"reward_clip": preset.reward_clip} if preset.reward_clip is not None else {}
+        untouched = {"reward_shift": 0.0, "reward_scale": 1.0, "reward_clip": None, "reward_log": False}
+        record |= {name: getattr(preset, name) for name, no in untouched.items() if getattr(preset, name) != no}
         sections += [
             f"### {preset.name}",
             f"For `{preset.env}`, {preset.total_steps:,} steps. Source: {preset.source}.",

@@ -43,7 +43,11 @@ def init(example: PyTree) -> Statistics:
 
 
 def update(
-    statistics: Statistics, batch: PyTree, mask: Array | None = None, axis_name: str | None = None
+    statistics: Statistics,
+    batch: PyTree,
+    mask: Array | None = None,
+    axis_name: str | None = None,
+    weight: Array | float | None = None,
 ) -> Statistics:
     """Merge the statistics of a batch into the running ones.
 
@@ -56,6 +60,8 @@ def update(
         batch: leaves ``[*batch, ...]``, with any number of leading axes, the same in all of them.
         mask: ``[*batch]``, true where an item counts; None if all do.
         axis_name: merge the batches of all devices along this axis, as if they were one.
+        weight: ``w``; by default the batch's share of all that was seen. A constant makes moving averages of the
+            moments, which begin with the first batch's.
 
     Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances",
     equation 2.1; Welford 1962 for single items.
@@ -76,7 +82,8 @@ def update(
     count = across(count)
     divisor = jnp.maximum(count, 1.0)
     seen = statistics.count + count
-    weight = count / jnp.maximum(seen, 1.0)
+    share = count / jnp.maximum(seen, 1.0)
+    weight = share if weight is None else jnp.where(statistics.count > 0, jnp.where(count > 0, weight, 0.0), share)
 
     def merge(x: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
         x = x.astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Entries of a ``Dict`` observation that are not features for all: action masks, and what only a critic may see.
+"""Entries of a ``Dict`` observation that are not features for all: masks, what only a critic may see, and targets.
 
 An environment offers them by these names in its observation space, and nothing else has to know: loops, replay buffers
     and simulators on the host carry them as they carry the rest.
@@ -23,6 +23,8 @@ ACTION_MASK = "action_mask"
 order."""
 PRIVILEGED = "privileged"
 """What the critic sees beside the rest, and the actor does not."""
+AUXILIARY = "auxiliary"
+"""What an auxiliary loss is to predict: neither actor nor critic sees it."""
 
 
 def without(space: spaces.Space, *names: str) -> tuple[spaces.Space, Callable[[PyTree], PyTree]]:
@@ -79,7 +81,8 @@ def vectors(space: spaces.Space, observation: PyTree) -> PyTree:
     """What a normaliser takes of an observation: each ``Box`` but images and bytes; None for the rest."""
     match space:
         case spaces.Dict():
-            return {name: vectors(s, observation[name]) for name, s in space.spaces.items() if name != ACTION_MASK}
+            names = [name for name in space.spaces if name not in (ACTION_MASK, AUXILIARY)]
+            return {name: vectors(space[name], observation[name]) for name in names}
         case spaces.Tuple():
             return tuple(vectors(s, x) for s, x in zip(space.spaces, observation, strict=True))
         case spaces.Box() if len(space.shape) < 3 and space.dtype != np.uint8:
@@ -92,7 +95,7 @@ def with_vectors(space: spaces.Space, observation: PyTree, replaced: PyTree) -> 
     match space:
         case spaces.Dict():
             return {
-                name: observation[name] if name == ACTION_MASK else with_vectors(s, observation[name], replaced[name])
+                name: with_vectors(s, observation[name], replaced[name]) if name in replaced else observation[name]
                 for name, s in space.spaces.items()
             }
         case spaces.Tuple():

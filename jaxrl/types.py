@@ -187,9 +187,13 @@ class Algorithm(Generic[State]):
     """``value(state, observation [B, ...]) -> [B]``: the state value that the algorithm believes in."""
     initial_carry: Callable[[int], PyTree] = lambda batch_size: ()
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
+    reset_carry: bool = True
+    """Whether every episode starts with that state; else it goes on from the last one's end."""
     observe: Callable[[State, Transition, Array | None, Any], State] | None = None
     """``observe(state, transitions, valid, hp) -> state``: what steps ``[B, ...]`` teach by themselves, such as
     statistics of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see
     ``Buffer.add``."""
+    interrupt: Callable[[State], State] | None = None
+    """``interrupt(state) -> state``: the episodes under way will not go on: their simulators were started anew."""
     workers: Workers[State] | None = None
     """How workers that do not wait for each other learn, if the algorithm can be divided between such."""

@@ -14,12 +14,13 @@ from typing import Any
 
 from flax import struct
 
-from jaxrl.algorithms import policy_gradient, ppo
+from jaxrl.algorithms import policy_value, ppo
+from jaxrl.algorithms.policy_value import Networks
 from jaxrl.types import Algorithm, Spec
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(policy_gradient.Config):
+class Config(policy_value.Config):
     """What changes the program's shape."""
 
     num_envs: int = 8
@@ -30,6 +31,13 @@ class Config(policy_gradient.Config):
     """``adam`` or ``rmsprop``."""
     normalize_advantage: bool = False
     """Whether to give each rollout's advantages mean 0 and deviation 1."""
+    microbatch_size: int | None = None
+    """Steps, or sequences, of a rollout whose gradients are computed at a time, for less memory; they add up to the
+    same step. By default all; must divide a rollout's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_ppo(self)
 
 
 @struct.dataclass
@@ -61,17 +69,18 @@ def hyperparameters_as_ppo(hp: Hyperparameters) -> ppo.Hyperparameters:
     return ppo.Hyperparameters(**{field.name: getattr(hp, field.name) for field in dataclasses.fields(hp)})
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[ppo.State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[ppo.State]:
     """Build A2C for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    agent = ppo.make(spec, as_ppo(config))
+    agent = ppo.make(spec, as_ppo(config), networks)
     return dataclasses.replace(
         agent,
         name="a2c",

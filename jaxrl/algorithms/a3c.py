@@ -21,8 +21,8 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import policy_gradient
-from jaxrl.algorithms.policy_gradient import Normalizers, Policy
+from jaxrl.algorithms import advantages, policy_value
+from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.optimizers import Optimized, apply_gradients
 from jaxrl.random import permutation
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec, Workers
@@ -30,7 +30,7 @@ from jaxrl.validation import require, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(policy_gradient.Config):
+class Config(policy_value.Config):
     """What changes the program's shape."""
 
     num_workers: int = 8
@@ -92,7 +92,7 @@ class Acting(NamedTuple):
     workers: PyTree
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build the simulated A3C for an environment.
 
     Whole batches of ``num_envs`` explore with the workers' copies, environment by environment in their order;
@@ -101,13 +101,14 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    networks = policy_gradient.make_networks(spec, config)
-    optimizer = policy_gradient.make_optimizer(config)
-    act_alone, workers = policy_gradient.make_act(networks), config.num_workers
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
+    optimizer = policy_value.make_optimizer(config)
+    act_alone, workers = policy_value.make_act(networks), config.num_workers
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
@@ -131,19 +132,18 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
     def gradient(params: PyTree, normalizers: Normalizers, batch: Rollout, hp: Hyperparameters) -> tuple[Array, dict]:
         """The gradient at the parameters that collected a rollout, as one vector, and metrics."""
-        estimates, _ = policy_gradient.estimate(networks, params, normalizers, batch, hp)
+        estimates, _ = advantages.estimate(networks, params, normalizers, batch, hp)
         if config.normalize_advantage:
-            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
-        data = policy_gradient.batch_of(networks, batch, estimates)
-        steps = policy_gradient.steps_of(networks, data)
+            estimates, _ = advantages.over_the_rollout(config, normalizers, estimates, batch)
+        data = advantages.batch_of(networks, batch, estimates)
+        steps = advantages.steps_of(networks, data)
 
         def loss(params):
             own = Policy(params, normalizers.observation)
-            distribution, value = networks.both(own, steps.observation, data.carry, steps.begins)
-            return policy_gradient.policy_gradient_loss(
+            distribution, _, value, _ = networks.apply(own, steps.observation, data.carry, steps.begins)
+            return advantages.policy_gradient_loss(
                 distribution.log_prob(steps.action), steps.advantage,
-                policy_gradient.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,
+                advantages.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,
             )  # fmt: skip
 
         gradients, metrics = jax.grad(loss, has_aux=True)(params)
@@ -175,7 +175,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
 
         (vector, opt_state), (after, norms) = jax.lax.scan(apply_one, (vector, state.opt_state), order)
         copies = jax.vmap(unravel)(jnp.zeros_like(after).at[order].set(after))
-        normalizers = policy_gradient.observe(networks, state.normalizers, batch)
+        normalizers = advantages.observe(networks, state.normalizers, batch)
         metrics = jax.tree.map(jnp.mean, {**metrics, "grad_norm": norms})
         return State(unravel(vector), copies, opt_state, normalizers), Info(metrics)
 
@@ -191,6 +191,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
         # In threads nothing keeps statistics of observations.
         workers=None
         if config.normalize_observation

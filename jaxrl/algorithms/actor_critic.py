@@ -490,6 +490,9 @@ def make_actor_critic(
             state = state._replace(rewards=Rewards(statistics, sums))
         return state
 
+    def interrupt(state: State) -> State:
+        return state._replace(rewards=state.rewards._replace(sums=jnp.zeros_like(state.rewards.sums)))
+
     def value(state: State, observation: PyTree) -> Array:
         x = inputs(state.observations, observation)
         output = call(actor_module, state.actor.variables, x)
@@ -510,4 +513,5 @@ def make_actor_critic(
         value=value,
         initial_carry=actor.initial_carry,
         observe=observe if config.normalize_observation or config.normalize_reward else None,
+        interrupt=interrupt if config.normalize_reward else None,
     )

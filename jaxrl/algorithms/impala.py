@@ -18,8 +18,8 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import minibatches, policy_gradient
-from jaxrl.algorithms.policy_gradient import Normalizers, Policy
+from jaxrl.algorithms import advantages, minibatches, policy_value
+from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
@@ -27,7 +27,7 @@ from jaxrl.validation import require, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(minibatches.Config, policy_gradient.Config):
+class Config(minibatches.Config, policy_value.Config):
     """What changes the program's shape."""
 
     num_envs: int = 16
@@ -45,14 +45,15 @@ class Config(minibatches.Config, policy_gradient.Config):
         super().__post_init__()
         require_positive(self, "policy_period")
         require(
-            self.num_envs % self.num_minibatches == 0, "num_minibatches", self.num_minibatches,
-            f"must divide num_envs={self.num_envs}",
-        )  # fmt: skip
-        require(
             self.sequence_length in (None, self.rollout_length), "sequence_length", self.sequence_length,
             "must be none: V-trace needs whole rollouts",
         )  # fmt: skip
         require(not self.normalize_value, "normalize_value", True, "must be false: values change within an update")
+
+    @property
+    def num_items(self) -> int:
+        """Whole rollouts."""
+        return self.num_envs
 
 
 @struct.dataclass
@@ -95,23 +96,24 @@ class _Rollouts(NamedTuple):
     transitions: Transition
     log_prob: jax.Array
     carry: PyTree
-    begins: jax.Array
+    begins: jax.Array | None
     valid: jax.Array | None
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build IMPALA for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO; rewards must be scalars.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
     require(not spec.reward_shape, "reward_shape", spec.reward_shape, "impala needs a scalar reward; ppo takes vectors")
-    networks = policy_gradient.make_networks(spec, config)
-    optimizer = policy_gradient.make_optimizer(config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
+    optimizer = policy_value.make_optimizer(config)
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
@@ -123,36 +125,37 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         t, log_prob, carry, begins, valid = minibatches.time_major(batch)
         policy, frozen = (Policy(p, normalizers.observation) for p in (params, jax.lax.stop_gradient(params)))
         start = jax.tree.map(lambda x: x[0], carry)
-        distribution, output = networks.both(policy, t.observation, start, begins)
+        distribution, _, output, _ = networks.apply(policy, t.observation, start, begins)
         new_log_prob, value = distribution.log_prob(t.action), networks.value_of(output, normalizers)
-        _, next_output = policy_gradient.values(networks, frozen, t, carry)
+        _, next_output = advantages.values(networks, frozen, t, carry)
         log_ratio = new_log_prob - log_prob
         corrected = vtrace(
             *jax.lax.stop_gradient((log_ratio, t.reward, value, networks.value_of(next_output, normalizers))),
             t.terminated, t.truncated, hp.discount, hp.trace_lambda,
             clip_rho=hp.clip_rho, clip_c=hp.clip_c, clip_policy_rho=hp.clip_policy_rho,
         )  # fmt: skip
-        value_loss = masked_mean(networks.value_error(output, corrected.target), valid)
-        total, metrics = policy_gradient.policy_gradient_loss(
-            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp
+        value_loss = advantages.mean_error(networks, networks.value_error(output, corrected.target), valid)
+        total, metrics = advantages.policy_gradient_loss(
+            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp, config.axis_name
         )
-        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid)}
+        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid, config.axis_name)}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        reward, normalizers = policy_gradient.normalize_rewards(networks, state.normalizers, batch, hp.discount)
+        reward, normalizers = advantages.normalize_rewards(networks, state.normalizers, batch, hp.discount)
         # Whose statistics acted, lest the ratio of an unchanged policy be another than 1.
         fixed = normalizers._replace(observation=state.acting.observation)
         carry = batch.extras.get("carry", ())
         data = _Rollouts(
             batch.transitions._replace(reward=reward), batch.extras["log_prob"], carry,
-            policy_gradient.begins(batch), batch.valid,
+            advantages.begins(config, batch), batch.valid,
         )  # fmt: skip
         params, opt_state, metrics, _ = minibatches.descend(
             lambda params, minibatch: loss(params, minibatch, fixed, hp), optimizer, state.params, state.opt_state,
             minibatches.time_major(data), key, config.passes,
             learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, axis_name=config.axis_name,
+            valid=lambda minibatch: minibatch.valid,
         )  # fmt: skip
-        normalizers = policy_gradient.observe(networks, normalizers, batch)
+        normalizers = advantages.observe(networks, normalizers, batch)
         updates = (state.updates + 1) % config.policy_period
         fresh = Policy(networks.acting(params), normalizers.observation)
         acting = jax.tree.map(lambda new, old: jnp.where(updates == 0, new, old), fresh, state.acting)
@@ -166,10 +169,12 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: state.acting,
-        act=policy_gradient.make_act(networks),
+        act=policy_value.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(
             state.params, state.normalizers._replace(observation=state.acting.observation), observation
         ),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
+        interrupt=policy_value.interrupt,
     )

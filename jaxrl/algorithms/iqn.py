@@ -14,12 +14,11 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl.algorithms import q_learning
-from jaxrl.algorithms.q_learning import Loss, State, make_head, make_q_learning, noise_of, setting
+from jaxrl.algorithms.q_learning import Loss, State, make_head, make_q_learning, make_torso, noise_of, setting
 from jaxrl.losses.distributional import midpoint_taus, quantile_huber
 from jaxrl.losses.value import select
 from jaxrl.networks.heads import QuantileEmbedding
 from jaxrl.networks.noisy import Noise
-from jaxrl.networks.torsos import Torso
 from jaxrl.types import Algorithm, Array, Key, Sample, Spec
 from jaxrl.validation import require_positive
 
@@ -62,7 +61,7 @@ class ImplicitQuantileNetwork(nn.Module):
     @nn.compact
     def __call__(self, x: Array, taus: Array, noise: Noise | None = None) -> Array:
         c = self.config
-        x = Torso(self.kind, c.hidden_sizes, c.activation, layer_norm=c.layer_norm)(x)
+        x = make_torso(self.kind, c)(x)
         values = make_head(self.num_actions, c)(QuantileEmbedding(c.num_cosines)(x, taus), noise)
         return jnp.swapaxes(values, 1, 2)
 

@@ -26,21 +26,31 @@ class Config(rollouts.Config):
     """Passes over each rollout."""
     num_minibatches: int = 4
     """Parts that each pass is split into; must divide ``num_envs * rollout_length``, or the number of sequences."""
+    microbatch_size: int | None = None
+    """Steps, or sequences, of a minibatch whose gradients are computed at a time, for less memory; they add up to the
+    same step. By default all; must divide a minibatch's."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "num_epochs", "num_minibatches")
-        require(
-            self.rollout_size % self.num_minibatches == 0,
-            "num_minibatches",
-            self.num_minibatches,
-            f"must divide num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {self.rollout_size}",
-        )
+        require_positive(self, "num_epochs")
+        self.require_divisor("num_minibatches")
+        self.require_microbatches(self.num_minibatches)
+
+    def require_microbatches(self, num_minibatches: int) -> None:
+        """Raise unless each of so many minibatches is made of whole microbatches."""
+        if self.microbatch_size is not None:
+            require_positive(self, "microbatch_size")
+            size = self.num_items // num_minibatches
+            kind = "steps" if self.num_items == self.rollout_size else "sequences"
+            require(
+                size % self.microbatch_size == 0, "microbatch_size", self.microbatch_size,
+                f"must divide the {size} {kind} of a minibatch",
+            )  # fmt: skip
 
     @property
     def passes(self) -> Passes:
         """How often, and in how many parts."""
-        return Passes(self.num_epochs, self.num_minibatches)
+        return Passes(self.num_epochs, self.num_minibatches, self.microbatch_size)
 
 
 class Passes(NamedTuple):
@@ -48,6 +58,7 @@ class Passes(NamedTuple):
 
     num_epochs: int
     num_minibatches: int
+    microbatch_size: int | None = None
 
 
 class Control(NamedTuple):
@@ -103,11 +114,15 @@ def descend(
     max_grad_norm: Array | float | None,
     control: Control | None = None,
     axis_name: str | None = None,
+    prepare: Callable[[PyTree], PyTree] = lambda minibatch: minibatch,
+    valid: Callable[[PyTree], Array | None] = lambda minibatch: None,
 ) -> Descent:
     """``num_epochs`` passes of gradient descent over a rollout, each in minibatches of an order of its own.
 
     The optimiser sees the parameters as one vector: many small steps are made of fewer, larger operations. A single
     minibatch is the whole, in its own order.
+
+    With microbatches the gradient of a minibatch is the mean of those of its parts, each weighed by its real steps.
 
     Args:
         loss: ``loss(params, minibatch) -> value, metrics``.
@@ -121,16 +136,25 @@ def descend(
         max_grad_norm: bound of the gradient's global norm; None for none.
         control: decides about each step.
         axis_name: average gradients and metrics over the devices along this axis.
+        prepare: what is computed of a minibatch as a whole, before it is divided into microbatches.
+        valid: the mask of the steps that the means of ``loss`` count, of a minibatch or a part of it; None if all do.
     """
     size = jax.tree.leaves(data)[0].shape[0]
     vector, unravel = ravel_pytree(params)
     whole = passes.num_minibatches == 1
 
+    def gradients_of(vector, minibatch):
+        gradient = jax.grad(lambda vector, part: loss(unravel(vector), part), has_aux=True)
+        if passes.microbatch_size is None:
+            return gradient(vector, minibatch)
+        function = lambda part: (gradient(vector, part), _count(valid(part), axis_name))
+        return _weighted_mean(function, minibatch, passes.microbatch_size)
+
     def gradient_step(carry, x):
         vector, opt_state, steering = carry
         indices, last = x
-        minibatch = data if whole else jax.tree.map(lambda x: x[indices], data)
-        gradients, metrics = jax.grad(lambda vector: loss(unravel(vector), minibatch), has_aux=True)(vector)
+        minibatch = prepare(data if whole else jax.tree.map(lambda x: x[indices], data))
+        gradients, metrics = gradients_of(vector, minibatch)
         if axis_name is not None:
             gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)
         rate = learning_rate
@@ -145,8 +169,29 @@ def descend(
         return (new_vector, new_opt_state, steering), {**metrics, "grad_norm": grad_norm}
 
     steps = passes.num_epochs * passes.num_minibatches
-    indices = None if whole else minibatch_indices(key, size, *passes)
+    indices = None if whole else minibatch_indices(key, size, passes.num_epochs, passes.num_minibatches)
     last = None if control is None else jnp.arange(1, steps + 1) % passes.num_minibatches == 0
     start = vector, opt_state, () if control is None else control.state
     (vector, opt_state, steering), metrics = jax.lax.scan(gradient_step, start, (indices, last), length=steps)
     return Descent(unravel(vector), opt_state, jax.tree.map(jnp.mean, metrics), steering)
+
+
+def _count(mask: Array | None, axis_name: str | None) -> Array:
+    """How much a part counts: by its real steps, as ``masked_mean`` has it over several devices."""
+    if mask is None:
+        return jnp.float32(1)
+    count = jnp.sum(mask, dtype=jnp.float32)
+    return count if axis_name is None else jax.lax.pmean(count, axis_name)
+
+
+def _weighted_mean(function: Callable[[PyTree], tuple[PyTree, Array]], items: PyTree, size: int) -> PyTree:
+    """``sum_i w_i y_i / sum_i w_i`` with ``y_i, w_i = function(part_i)``, of parts of ``size`` items, one at a time."""
+    parts = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), items)
+    shapes = jax.eval_shape(function, jax.tree.map(lambda x: x[0], parts))
+
+    def add(totals, part):
+        y, weight = function(part)
+        return jax.tree.map(lambda total, y: total + weight * y, totals, (y, jnp.float32(1))), None
+
+    (total, weight), _ = jax.lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), parts)
+    return jax.tree.map(lambda x: x / jnp.where(weight > 0, weight, 1), total)

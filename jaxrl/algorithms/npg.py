@@ -16,6 +16,7 @@ from flax import struct
 
 from jaxrl.algorithms import policy_then_value
 from jaxrl.algorithms.policy_then_value import Problem, State
+from jaxrl.algorithms.policy_value import Networks
 from jaxrl.losses.trust_region import natural_step
 from jaxrl.types import Algorithm, Array, Spec
 from jaxrl.validation import require_positive
@@ -49,12 +50,13 @@ def full_step(problem: Problem, params: Array, config: Config, hp: Hyperparamete
     return natural_step(product, problem.gradient(params), hp.max_kl, config.cg_iterations)
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build NPG for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
@@ -64,4 +66,6 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         step = full_step(problem, params, config, hp)
         return params - step, opt_state, {"step_norm": jnp.linalg.norm(step)}
 
-    return policy_then_value.make_policy_then_value("npg", spec, config, Hyperparameters(), policy_step)
+    return policy_then_value.make_policy_then_value(
+        "npg", spec, config, Hyperparameters(), policy_step, networks=networks
+    )

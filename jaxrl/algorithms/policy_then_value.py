@@ -15,8 +15,8 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import minibatches, policy_gradient
-from jaxrl.algorithms.policy_gradient import Normalizers, Policy
+from jaxrl.algorithms import advantages, minibatches, policy_value
+from jaxrl.algorithms.policy_value import Normalizers, Policy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.trust_region import fisher_vector_product
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
@@ -24,7 +24,7 @@ from jaxrl.validation import require, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(policy_gradient.Config):
+class Config(policy_value.Config):
     """What changes the program's shape."""
 
     rollout_length: int = 1000
@@ -42,11 +42,8 @@ class Config(policy_gradient.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "value_iterations", "value_minibatches")
-        require(
-            self.num_items % self.value_minibatches == 0, "value_minibatches", self.value_minibatches,
-            f"must divide the number of {'sequences' if self.recurrent else 'steps'} of a rollout, {self.num_items}",
-        )  # fmt: skip
+        require_positive(self, "value_iterations")
+        self.require_divisor("value_minibatches")
         require(not self.shared_torso, "shared_torso", True, "must be false: the value is fitted by itself")
 
 
@@ -98,6 +95,7 @@ def make_policy_then_value(
     hyperparameters: Hyperparameters,
     policy_step: PolicyStep,
     init_policy: Callable[[Array], PyTree] = lambda params: (),
+    networks: policy_value.Networks | None = None,
 ) -> Algorithm[State]:
     """Build a member of the family.
 
@@ -108,9 +106,10 @@ def make_policy_then_value(
         hyperparameters: defaults.
         policy_step: see ``PolicyStep``.
         init_policy: ``init_policy(params [n]) -> opt_state``.
+        networks: by default those of ``policy_value.make_networks``.
     """
-    networks = policy_gradient.make_networks(spec, config)
-    optimizer = policy_gradient.make_optimizer(config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
+    optimizer = policy_value.make_optimizer(config)
     across = lambda x: x if config.axis_name is None else jax.lax.pmean(x, config.axis_name)
 
     def init(key: Key, hp: Any) -> State:
@@ -119,9 +118,9 @@ def make_policy_then_value(
         actor, critic = (ravel_pytree(params[side])[0] for side in ("actor", "critic"))
         return State(params, init_policy(actor), optimizer.init(critic), networks.init_normalizers())
 
-    def problem(statistics: PyTree, batch: policy_gradient.Batch, unravel: Callable[[Array], PyTree]) -> Problem:
-        steps = policy_gradient.steps_of(networks, batch)
-        mean = lambda values: masked_mean(values, steps.valid)
+    def problem(statistics: PyTree, batch: advantages.Batch, unravel: Callable[[Array], PyTree]) -> Problem:
+        steps = advantages.steps_of(networks, batch)
+        mean = lambda values: masked_mean(values, steps.valid, config.axis_name)
 
         def distribution(vector: Array) -> Any:
             policy = Policy({"actor": unravel(vector)}, statistics)
@@ -140,26 +139,25 @@ def make_policy_then_value(
         )
 
     def update(state: State, batch: Rollout, key: Key, hp: Any) -> tuple[State, Info]:
-        estimates, normalizers = policy_gradient.estimate(
+        estimates, normalizers = advantages.estimate(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
         if config.normalize_advantage:
-            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
+            estimates, _ = advantages.over_the_rollout(config, normalizers, estimates, batch)
         statistics = state.normalizers.observation
-        old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
-        data = policy_gradient.batch_of(networks, batch, estimates, old)
+        old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)
+        data = advantages.batch_of(networks, batch, estimates, old)
         vector, unravel = ravel_pytree(state.params["actor"])
         task = problem(statistics, data, unravel)
         new, opt_state, metrics = policy_step(task, vector, state.opt_state, hp)
-        fit = policy_gradient.fit_value(
+        fit = advantages.fit_value(
             networks, optimizer, state.params["critic"], state.critic_opt_state, statistics, data, key,
             minibatches.Passes(config.value_iterations, config.value_minibatches),
             learning_rate=hp.critic_learning_rate,
         )  # fmt: skip
         metrics |= {
             "value_loss": fit.metrics["value_loss"],
-            "entropy": across(masked_mean(old.entropy(), batch.valid)),
+            "entropy": across(masked_mean(old.entropy(), batch.valid, config.axis_name)),
             "kl": task.kl(new),
         }
         params = {"actor": unravel(new), "critic": fit.params}
@@ -173,8 +171,10 @@ def make_policy_then_value(
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: Policy(networks.acting(state.params), state.normalizers.observation),
-        act=policy_gradient.make_act(networks),
+        act=policy_value.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
+        interrupt=policy_value.interrupt,
     )

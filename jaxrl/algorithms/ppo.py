@@ -8,6 +8,7 @@ the switches are those of Spinning Up, RLlib and rl_games.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +17,10 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import minibatches, policy_gradient
-from jaxrl.algorithms.policy_gradient import Batch, Networks, Normalizers, Policy, Steps
+from jaxrl import normalization
+from jaxrl.algorithms import advantages, minibatches, policy_value
+from jaxrl.algorithms.advantages import Batch, Steps
+from jaxrl.algorithms.policy_value import ACTOR, BOTH, Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import (
     adapt_to_kl,
     approximate_kl,
@@ -33,17 +36,18 @@ from jaxrl.validation import require, require_choice, require_positive
 
 BOUND_LOSSES = {"bound": bound_penalty, "regularisation": mean_penalty}
 KL_STOPS = ("none", "k1", "k3")
+SCOPES = ("minibatch", "rollout", "running")
 ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(minibatches.Config, policy_gradient.Config):
+class Config(minibatches.Config, policy_value.Config):
     """What changes the program's shape."""
 
     normalize_advantage: bool = True
     """Whether to give advantages mean 0 and deviation 1."""
     advantage_scope: str = "minibatch"
-    """What they have it within: each ``minibatch``, or the whole ``rollout``."""
+    """What they have it within: each ``minibatch``, the whole ``rollout``, or by moving averages (``running``)."""
     clip_value_loss: bool = True
     """Whether the value too stays within ``clip`` of its old prediction."""
     bound_value_loss: bool = False
@@ -70,17 +74,14 @@ class Config(minibatches.Config, policy_gradient.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "critic_epochs", "critic_minibatches")
-        require_choice(self, "advantage_scope", ("minibatch", "rollout"))
+        require_positive(self, "critic_epochs")
+        self.require_divisor("critic_minibatches")
+        if self.separate_optimizers:
+            self.require_microbatches(self.critic_minibatches)
+        require_choice(self, "advantage_scope", SCOPES)
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
-        kind = "sequences" if self.recurrent else "steps"
-        for field in ("num_minibatches", "critic_minibatches"):
-            require(
-                self.num_items % getattr(self, field) == 0, field, getattr(self, field),
-                f"must divide the number of {kind} of a rollout, {self.num_items}",
-            )  # fmt: skip
         require(
             not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
             "must be false where the torso is shared",
@@ -113,6 +114,8 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
+    advantage_momentum: Any = 0.5
+    """How much of the advantages' ``running`` moments stays in an update."""
     target_kl: Any = 0.01
     """How far a policy is to move in an update, in nats; for all switches that look at it."""
     kl_coefficient: Any = 0.2
@@ -125,10 +128,21 @@ class Hyperparameters:
     """With ``bound_value_loss``, in squared units of the reward."""
     bound_coefficient: Any = 1e-4
     """Weight of the ``bound_loss``."""
+    auxiliary_coefficient: Any = 1.0
+    """Weight of an ``AuxiliaryLoss``, if ``make`` is given one."""
     critic_learning_rate: Any = 1e-3
     """Step size of a critic with an optimiser of its own."""
     critic_max_grad_norm: Any = 0.5
     """Bound of its gradient's norm."""
+
+
+class AuxiliaryLoss(NamedTuple):
+    """A loss beside PPO's, of the features that the actor's last layer is given, and which it shapes."""
+
+    init: Callable[[Key, Array], PyTree]
+    """``init(key, features [..., n]) -> params``: what it learns by itself, such as another last layer."""
+    loss: Callable[[PyTree, Array, Steps], Array]
+    """``loss(params, features [..., n], steps) -> [...]``, an error for each step; its mean is added to PPO's loss."""
 
 
 class State(NamedTuple):
@@ -144,71 +158,96 @@ class State(NamedTuple):
     """With a penalty; else ``()``."""
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(
+    spec: Spec,
+    config: Config = Config(),
+    networks: Networks | None = None,
+    auxiliary: AuxiliaryLoss | None = None,
+) -> Algorithm[State]:
     """Build PPO for an environment.
 
     Args:
         spec: the environment's spaces. Actions: those of ``policy_head``; of a ``Box`` they are sampled from a Gaussian
             and clipped to ``[-1, 1]`` by the training loops, or from a Beta distribution within.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
+        auxiliary: a loss of one's own. Its parameters are in ``State.params`` under ``auxiliary``, and it is reported.
 
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
     """
-    networks = policy_gradient.make_networks(spec, config)
+    networks = policy_value.make_networks(spec, config) if networks is None else networks
     if config.bound_loss != "none":
-        policy_gradient.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
-    optimizer = policy_gradient.make_optimizer(config)
+        policy_value.require_bounded_gaussian(spec, config, "bound_loss", config.bound_loss)
+    optimizer = policy_value.make_optimizer(config)
     separate, adaptive = config.separate_optimizers, config.adaptive_learning_rate
+    running = config.normalize_advantage and config.advantage_scope == "running"
+    # Where a minibatch is divided, its advantages are normalised before it is.
+    within = config.normalize_advantage and config.advantage_scope == "minibatch"
+    divided = within and config.microbatch_size is not None
+    loss_config = dataclasses.replace(config, normalize_advantage=False) if divided else config
 
     def init(key: Key, hp: Hyperparameters) -> State:
         params = networks.init(key)
+        if auxiliary is not None:
+            features = networks.example(params).features
+            params |= {"auxiliary": auxiliary.init(jax.random.fold_in(key, 3), features)}
         own = _without_critic(params) if separate else params
+        moments = normalization.init(jnp.zeros(())) if running else ()
         return State(
             params,
             optimizer.init(ravel_pytree(own)[0]),
             optimizer.init(ravel_pytree(params["critic"])[0]) if separate else (),
-            networks.init_normalizers(),
+            networks.init_normalizers()._replace(advantage=moments),
             () if adaptive == "none" else jnp.asarray(hp.learning_rate, jnp.float32),
             jnp.asarray(hp.kl_coefficient, jnp.float32) if config.kl_penalty else (),
         )
 
     def loss(params: PyTree, batch: Batch, statistics: PyTree, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
-        steps = policy_gradient.steps_of(networks, batch)
-        policy = Policy(params, statistics)
-        if separate:
-            distribution, value = networks.actor(policy, steps.observation, batch.carry, steps.begins), None
-        else:
-            distribution, value = networks.both(policy, steps.observation, batch.carry, steps.begins)
-        actor_loss, metrics = policy_loss(config, distribution, steps, kl_coefficient, hp)
-        if separate:
-            return actor_loss, {"loss": actor_loss, **metrics}
-        critic_loss = value_loss(networks, config, value, steps, hp)
-        total = actor_loss + hp.value_coefficient * critic_loss
-        return total, {"loss": total, "value_loss": critic_loss, **metrics}
+        steps = advantages.steps_of(networks, batch)
+        sides = (ACTOR,) if separate else BOTH
+        outputs = networks.apply(Policy(params, statistics), steps.observation, batch.carry, steps.begins, sides)
+        total, metrics = policy_loss(loss_config, outputs.distribution, steps, kl_coefficient, hp)
+        if auxiliary is not None:
+            error = auxiliary.loss(params["auxiliary"], outputs.features, steps)
+            metrics["auxiliary_loss"] = masked_mean(error, steps.valid, config.axis_name)
+            total += hp.auxiliary_coefficient * metrics["auxiliary_loss"]
+        if not separate:
+            metrics["value_loss"] = value_loss(networks, config, outputs.value, steps, hp)
+            total += hp.value_coefficient * metrics["value_loss"]
+        return total, {"loss": total, **metrics}
+
+    def prepare(batch: Batch) -> Batch:
+        if not divided:
+            return batch
+        steps = batch.steps
+        advantage = advantages.normalized_advantage(config, steps.advantage, steps.valid)
+        return batch._replace(steps=steps._replace(advantage=advantage))
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        estimates, normalizers = policy_gradient.estimate(
+        estimates, normalizers = advantages.estimate(
             networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
         )
-        if config.normalize_advantage and config.advantage_scope == "rollout":
-            advantage = policy_gradient.normalized_advantage(config, estimates.advantage, batch.valid)
-            estimates = estimates._replace(advantage=advantage)
+        if config.normalize_advantage and config.advantage_scope != "minibatch":
+            weight = 1 - hp.advantage_momentum if running else None
+            estimates, normalizers = advantages.over_the_rollout(config, normalizers, estimates, batch, weight)
         statistics, old = state.normalizers.observation, None
         if config.kl_penalty or adaptive != "none":
-            old = policy_gradient.old_distribution(networks, Policy(state.params, statistics), batch)
-        data = policy_gradient.batch_of(networks, batch, estimates, old)
+            old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)
+        data = advantages.batch_of(networks, batch, estimates, old)
+        key, critic_key = jax.random.split(key) if separate else (key, key)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, steering = minibatches.descend(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
             key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
             control=control(config, state, hp), axis_name=config.axis_name,
+            prepare=prepare, valid=advantages.valid_steps,
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
         if separate:
-            fit = policy_gradient.fit_value(
+            fit = advantages.fit_value(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
-                jax.random.fold_in(key, 1), minibatches.Passes(config.critic_epochs, config.critic_minibatches),
+                critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches, config.microbatch_size),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
             )  # fmt: skip
             params, critic_opt_state = {**params, "critic": fit.params}, fit.opt_state
@@ -230,10 +269,12 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: Policy(networks.acting(state.params), state.normalizers.observation),
-        act=policy_gradient.make_act(networks),
+        act=policy_value.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),
         initial_carry=networks.initial_carry,
+        reset_carry=config.rnn_reset,
+        interrupt=policy_value.interrupt,
     )
 
 
@@ -243,11 +284,11 @@ def _without_critic(params: PyTree) -> PyTree:
 
 def policy_loss(config: Config, distribution: Any, steps: Steps, kl_coefficient: Any, hp: Hyperparameters) -> tuple:
     """All of the loss that is the actor's, and its metrics."""
-    mean = lambda values: masked_mean(values, steps.valid)
+    mean = lambda values: masked_mean(values, steps.valid, config.axis_name)
     log_ratio = distribution.log_prob(steps.action) - steps.log_prob
     ratio, advantage = jnp.exp(log_ratio), steps.advantage
     if config.normalize_advantage and config.advantage_scope == "minibatch":
-        advantage = policy_gradient.normalized_advantage(config, advantage, steps.valid)
+        advantage = advantages.normalized_advantage(config, advantage, steps.valid)
     surrogate = smooth_clipped_surrogate if config.smooth_clamp else clipped_surrogate
     clipped = mean(surrogate(ratio, advantage, hp.clip))
     entropy = mean(distribution.entropy())
@@ -278,8 +319,8 @@ def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, h
     elif config.bound_value_loss:
         error = bounded_value_loss(value, steps.target, hp.value_loss_bound)
     else:
-        return policy_gradient.value_loss(networks, value, steps)
-    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
+        error = networks.value_error(value, steps.target)
+    return advantages.mean_error(networks, error, steps.valid)
 
 
 class Steering(NamedTuple):

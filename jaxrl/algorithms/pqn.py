@@ -17,13 +17,12 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import minibatches
-from jaxrl.algorithms.q_learning import setting
+from jaxrl.algorithms.q_learning import make_torso, setting
 from jaxrl.exploration.discrete import epsilon_greedy, greedy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.returns import lambda_returns
 from jaxrl.losses.value import select
 from jaxrl.networks.heads import QHead
-from jaxrl.networks.torsos import Torso
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
 
@@ -41,7 +40,9 @@ class Config(minibatches.Config):
     hidden_sizes: tuple[int, ...] = (256, 256)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "relu"
-    """Of the dense layers."""
+    """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``kaiming_normal`` by ``default``; the others are those of PPO."""
     layer_norm: bool = True
     """Whether to normalise before each activation; the algorithm rests on it."""
 
@@ -75,9 +76,7 @@ class _Network(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        c = self.config
-        kernel_init = nn.initializers.he_normal()
-        x = Torso(self.kind, c.hidden_sizes, c.activation, kernel_init, layer_norm=c.layer_norm)(x)
+        x = make_torso(self.kind, self.config, nn.initializers.he_normal())(x)
         return QHead(self.num_actions)(x)
 
 
@@ -116,7 +115,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         data = minibatches.items((t.observation, t.action, target, batch.valid))
         params, opt_state, metrics, _ = minibatches.descend(
             loss, optimizer, state.params, state.opt_state, data, key, config.passes,
-            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, valid=lambda minibatch: minibatch[-1],
         )  # fmt: skip
         return State(params, opt_state), Info(metrics)
 

@@ -22,7 +22,15 @@ from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
 from jaxrl.networks.heads import QHead
 from jaxrl.networks.noisy import NOISE, Noise
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import (
+    ACTIVATIONS,
+    Initializer,
+    Torso,
+    initializer,
+    require_torso,
+    torso_input,
+    torso_kind,
+)
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
@@ -36,13 +44,19 @@ class Config(off_policy.Config):
     """What changes the program's shape, in every member of the family."""
 
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
+    goes by the observation's shape."""
+    convolutions: tuple[tuple[int, int, int], ...] = ()
+    """Features, kernel size and stride of each layer of the torso ``conv``."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     head_sizes: tuple[int, ...] = ()
     """Widths of the head's own dense layers: each stream's if it is dueling, noisy if there is noise."""
     activation: str = "relu"
-    """Of the dense layers."""
+    """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``lecun_normal`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
     layer_norm: bool = False
     """Whether to normalise before each activation of the torso."""
     double_q: bool = True
@@ -65,7 +79,7 @@ class Config(off_policy.Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "target_update_period")
-        require_choice(self, "torso", TORSOS)
+        require_torso(self)
         require_choice(self, "activation", ACTIVATIONS)
         require_choice(self, "noise", NOISE)
         require_choice(self, "exploration", EXPLORATION)
@@ -126,8 +140,14 @@ class QNetwork(nn.Module):
     @nn.compact
     def __call__(self, x: Array, noise: Noise | None = None) -> Array:
         c = self.config
-        x = Torso(self.kind, c.hidden_sizes, c.activation, layer_norm=c.layer_norm)(x)
+        x = make_torso(self.kind, c)(x)
         return make_head(self.num_actions, c, self.outputs)(x, noise)
+
+
+def make_torso(kind: str, config: Any, default_init: Initializer = nn.initializers.lecun_normal()) -> Torso:
+    """The torso of a kind that a configuration asks for; ``default_init``: of its kernels, if it does not say."""
+    c, kernel_init = config, initializer(config.kernel_init, default_init)
+    return Torso(kind, c.hidden_sizes, c.activation, kernel_init, c.layer_norm, convolutions=c.convolutions)
 
 
 def make_head(num_actions: int, config: Config, outputs: int = 1) -> QHead:
@@ -158,7 +178,7 @@ def setting(name: str, spec: Spec, config: Config) -> Setting:
     space = spec.action_space
     if not isinstance(space, spaces.Discrete):
         raise ValueError(f"{name} needs a Discrete action space, got {space} of {spec.name}; ppo takes a Box too")
-    kind = torso_kind(spec.observation_space, config.torso)
+    kind = torso_kind(spec.observation_space, config.torso, config.convolutions)
     inputs = lambda observation: torso_input(spec.observation_space, observation, kind)
     return Setting(int(space.n), kind, inputs, inputs(jax_spaces.zeros(spec.observation_space, (1,))))
 

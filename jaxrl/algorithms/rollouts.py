@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS
-from jaxrl.validation import require_choice, require_positive
+from jaxrl.networks.torsos import ACTIVATIONS, require_torso
+from jaxrl.validation import require, require_choice, require_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,18 +17,37 @@ class Config:
     rollout_length: int = 128
     """Steps of each environment between two updates."""
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn`` or ``impala_resnet``; ``auto`` goes by the observation's shape."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
+    goes by the observation's shape."""
+    convolutions: tuple[tuple[int, int, int], ...] = ()
+    """Features, kernel size and stride of each layer of the torso ``conv``."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "tanh"
-    """Of the dense layers."""
+    """Of the dense layers, and of ``convolutions``."""
+    kernel_init: str = "default"
+    """How the torso's weights begin: ``orthogonal(1.4142)`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length")
-        require_choice(self, "torso", TORSOS)
+        require_torso(self)
         require_choice(self, "activation", ACTIVATIONS)
 
     @property
     def rollout_size(self) -> int:
         """Transitions of a rollout."""
         return self.num_envs * self.rollout_length
+
+    @property
+    def num_items(self) -> int:
+        """What minibatches are drawn of: steps, or of recurrent networks sequences."""
+        return self.rollout_size
+
+    def require_divisor(self, *fields: str) -> None:
+        """Raise unless each of these fields is a number of equal parts of a rollout's items."""
+        sizes = f"num_envs * rollout_length = {self.num_envs} * {self.rollout_length} = {self.rollout_size}"
+        what = sizes if self.num_items == self.rollout_size else f"{self.num_items} sequences of {sizes} steps"
+        for field in fields:
+            require_positive(self, field)
+            require(self.num_items % getattr(self, field) == 0, field, getattr(self, field), f"must divide {what}")

@@ -13,6 +13,7 @@ from flax import struct
 
 from jaxrl.algorithms import npg, policy_then_value
 from jaxrl.algorithms.policy_then_value import Problem, State
+from jaxrl.algorithms.policy_value import Networks
 from jaxrl.losses.trust_region import backtrack
 from jaxrl.types import Algorithm, Spec
 from jaxrl.validation import require_positive
@@ -38,12 +39,13 @@ class Hyperparameters(npg.Hyperparameters):
     """How much of a step the next one is."""
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build TRPO for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
@@ -57,4 +59,6 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         metrics = {"accepted": search.accepted.astype(params.dtype), "step_fraction": search.fraction}
         return search.params, opt_state, metrics
 
-    return policy_then_value.make_policy_then_value("trpo", spec, config, Hyperparameters(), policy_step)
+    return policy_then_value.make_policy_then_value(
+        "trpo", spec, config, Hyperparameters(), policy_step, networks=networks
+    )

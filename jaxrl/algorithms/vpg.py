@@ -12,8 +12,9 @@ from typing import Any
 
 from flax import struct
 
-from jaxrl.algorithms import policy_gradient, policy_then_value
+from jaxrl.algorithms import policy_then_value, policy_value
 from jaxrl.algorithms.policy_then_value import Problem, State
+from jaxrl.algorithms.policy_value import Networks
 from jaxrl.optimizers import apply_gradients
 from jaxrl.types import Algorithm, Spec
 
@@ -31,20 +32,23 @@ class Hyperparameters(policy_then_value.Hyperparameters):
     """Step size of the policy's optimiser."""
 
 
-def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
+def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
     """Build VPG for an environment.
 
     Args:
         spec: the environment's spaces, as for PPO.
         config: static configuration.
+        networks: by default those of ``policy_value.make_networks``.
 
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    optimizer = policy_gradient.make_optimizer(config)
+    optimizer = policy_value.make_optimizer(config)
 
     def policy_step(problem: Problem, params, opt_state, hp):
         step = apply_gradients(optimizer, params, opt_state, problem.gradient(params), learning_rate=hp.learning_rate)
         return step.params, step.opt_state, {"grad_norm": step.grad_norm}
 
-    return policy_then_value.make_policy_then_value("vpg", spec, config, Hyperparameters(), policy_step, optimizer.init)
+    return policy_then_value.make_policy_then_value(
+        "vpg", spec, config, Hyperparameters(), policy_step, optimizer.init, networks=networks
+    )

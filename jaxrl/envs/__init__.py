@@ -14,6 +14,7 @@ from jaxrl.envs.wrappers import (
     episode_statistics,
     flatten_observation,
     for_training,
+    raw_actions,
     rescale_action,
     select_observation,
     time_limit,
@@ -24,6 +25,6 @@ from jaxrl.envs.wrappers import (
 __all__ = [
     "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
     "flatten_observation", "for_training", "from_brax", "from_gymnasium", "from_gymnax", "from_vector", "make", "names",
-    "probes", "register", "render", "rescale_action", "select_observation", "time_limit", "toys", "transform_reward",
-    "transition_step", "unit_actions",
+    "probes", "raw_actions", "register", "render", "rescale_action", "select_observation", "time_limit", "toys",
+    "transform_reward", "transition_step", "unit_actions",
 ]  # fmt: skip

@@ -254,7 +254,7 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     for t in range(steps):
         step = vector.step(act(t))
         timestep = step.timestep
-        _require_host_step(step, num_envs)
+        _require_host_step(step, num_envs, env.reward_shape)
         require_batch(timestep.observation, "step returned an observation")
         require_batch(timestep.next_observation, "step returned a next_observation")
         valid = np.ones(num_envs, bool) if step.valid is None else step.valid
@@ -265,7 +265,7 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
             bool((valid | ended_before).all()), "a step is marked as not valid although no episode had ended before it"
         )
         length += valid
-        returns += timestep.reward * valid
+        returns += (timestep.reward.sum(axis=-1) if env.reward_shape else timestep.reward) * valid
         info = timestep.info
         _require(
             np.array_equal(info["episode_length"], length),
@@ -316,13 +316,14 @@ def _rows(tree: PyTree, mask: np.ndarray) -> PyTree:
     return jax.tree.map(lambda x: x[mask], tree)
 
 
-def _require_host_step(step: HostStep, num_envs: int) -> None:
+def _require_host_step(step: HostStep, num_envs: int, reward_shape: tuple[int, ...]) -> None:
     timestep = step.timestep
     expected = {"reward": np.float32, "terminated": bool, "truncated": bool}
     if step.valid is not None:
         _require_array(step.valid, (num_envs,), bool, "step returned valid")
     for field, dtype in expected.items():
-        _require_array(getattr(timestep, field), (num_envs,), dtype, f"step returned {field}")
+        shape = (num_envs, *(reward_shape if field == "reward" else ()))
+        _require_array(getattr(timestep, field), shape, dtype, f"step returned {field}")
     for field in ("episode_return", "episode_length"):
         _require(field in timestep.info, f"step's info has no {field!r} (see HostStep)")
 
@@ -408,7 +409,8 @@ def _require_timestep(env: Environment, timestep: Any) -> None:
     _require_elements(env.observation_space, (), timestep.observation, "step returned an observation")
     _require_elements(env.observation_space, (), timestep.next_observation, "step returned a next_observation")
     for field, dtype in {"reward": jnp.float32, "terminated": bool, "truncated": bool}.items():
-        _require_array(getattr(timestep, field), (), dtype, f"step returned {field}")
+        shape = env.reward_shape if field == "reward" else ()
+        _require_array(getattr(timestep, field), shape, dtype, f"step returned {field}")
     _require(
         isinstance(timestep.info, dict), f"step returned info of type {type(timestep.info).__name__}: it must be a dict"
     )

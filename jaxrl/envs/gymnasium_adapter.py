@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
 from jaxrl.envs.rendering import prepare_pygame
-from jaxrl.envs.wrappers import unit_actions
+from jaxrl.envs.wrappers import unit_actions, without_bounds
 from jaxrl.types import PyTree, TimeStep
 from jaxrl.validation import did_you_mean, require
 
@@ -31,11 +31,12 @@ def names() -> list[str]:
     return [name for name in gymnasium.registry if not name.startswith("GymV2")]
 
 
-def make(name: str, **parameters: Any) -> HostEnvironment:
+def make(name: str, *, clip_actions: bool = True, **parameters: Any) -> HostEnvironment:
     """Make an environment by its Gymnasium id, also as ``"module:Name-v0"``, where the module registers it.
 
     Args:
         name: the id.
+        clip_actions: see ``from_gymnasium``.
         **parameters: keyword arguments of ``gymnasium.make``, such as ``max_episode_steps``.
 
     Raises:
@@ -50,7 +51,7 @@ def make(name: str, **parameters: Any) -> HostEnvironment:
         return gymnasium.make(name, **{"disable_env_checker": True, **mode, **parameters})
 
     try:
-        return from_gymnasium(make_env, name=name)
+        return from_gymnasium(make_env, name=name, clip_actions=clip_actions)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{did_you_mean(name, names())}") from error
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
@@ -59,12 +60,18 @@ def make(name: str, **parameters: Any) -> HostEnvironment:
         raise ValueError(f"env={name!r}: {error}") from error
 
 
-def from_gymnasium(make_env: Callable[..., gymnasium.Env], *, name: str | None = None) -> HostEnvironment:
+def from_gymnasium(
+    make_env: Callable[..., gymnasium.Env], *, name: str | None = None, clip_actions: bool = True
+) -> HostEnvironment:
     """Adapt a Gymnasium environment.
+
+    One that has a ``reward_space`` with one axis, as those of MO-Gymnasium have, gives vectors of rewards.
 
     Args:
         make_env: a function (or class) that makes one; if it has an argument ``render_mode``, that is used.
         name: a name for people; by default the environment's id or class.
+        clip_actions: whether actions of a ``Box`` are clipped to ``[-1, 1]`` and mapped to its bounds; else they are
+            passed on as they are (``raw_actions``).
 
     Raises:
         TypeError: if it makes something else, or the environment has a space that jaxrl does not support.
@@ -86,13 +93,15 @@ def from_gymnasium(make_env: Callable[..., gymnasium.Env], *, name: str | None =
     env.close()
     _require_supported(env.observation_space, env.action_space)
     spec = env.spec
+    action_space = env.action_space if clip_actions else without_bounds(env.action_space)
     return HostEnvironment(
         name=name or (spec.id if spec else type(env.unwrapped).__name__),
         observation_space=delivered_space(env.observation_space),
-        action_space=env.action_space,
+        action_space=action_space,
         max_episode_steps=spec.max_episode_steps if spec else None,
-        make_vector=lambda num_envs: EnvironmentList([make_single() for _ in range(num_envs)]),
+        make_vector=lambda num_envs: EnvironmentList([make_single() for _ in range(num_envs)], action_space),
         make_single=make_single,
+        reward_shape=_reward_shape(env),
     )
 
 
@@ -102,8 +111,11 @@ def from_vector(
     name: str | None = None,
     max_episode_steps: int | None = None,
     make_single: Callable[[str | None], gymnasium.Env] | None = None,
+    clip_actions: bool = True,
 ) -> HostEnvironment:
     """Adapt vector environments of Gymnasium's kind, with same-step or next-step reset.
+
+    Those that have a ``reward_space`` with one axis, that of a single environment, give vectors of rewards.
 
     Args:
         envs: ``envs(num_envs)`` makes one. One that is ready can be given as well: it is then lent to one user
@@ -111,18 +123,19 @@ def from_vector(
         name: a name for people.
         max_episode_steps: the time limit that they impose, for information.
         make_single: ``make_single(render_mode)`` makes a single environment, for rendering.
+        clip_actions: see ``from_gymnasium``.
 
     Raises:
         ValueError: if their ``autoreset_mode`` is neither of the two.
     """
-    if isinstance(envs, gymnasium.vector.VectorEnv):
-        ready, make_vector = envs, _Lender(envs)
-    else:
-        ready, make_vector = None, lambda num_envs: AdaptedVectorEnv(envs(num_envs))
+    ready = envs if isinstance(envs, gymnasium.vector.VectorEnv) else None
     first = ready if ready is not None else envs(1)
     _autoreset_mode(first)
     observation_space, action_space = first.single_observation_space, first.single_action_space
     _require_supported(observation_space, action_space)
+    action_space = action_space if clip_actions else without_bounds(action_space)
+    lend = None if ready is None else _Lender(ready, action_space)
+    make_vector = lend or (lambda num_envs: AdaptedVectorEnv(envs(num_envs), action_space))
     spec = getattr(first, "spec", None)
     if ready is None:
         first.close()
@@ -134,6 +147,7 @@ def from_vector(
         make_vector=make_vector,
         make_single=make_single,
         num_envs=None if ready is None else ready.num_envs,
+        reward_shape=_reward_shape(first),
     )
 
 
@@ -143,11 +157,12 @@ class EnvironmentList(VectorEnv):
     It does what ``SyncVectorEnv`` with same-step reset does, without the copies and the batching of infos.
     """
 
-    def __init__(self, envs: Sequence[gymnasium.Env]):
+    def __init__(self, envs: Sequence[gymnasium.Env], action_space: spaces.Space | None = None):
+        """``action_space``: what actions are taken to be of, by default the environments' own."""
         self._envs = list(envs)
         self.num_envs = len(self._envs)
         self._stack = _stacker(self._envs[0].observation_space)
-        self._split = _splitter(self._envs[0].action_space)
+        self._split = _splitter(action_space or self._envs[0].action_space)
         self._episodes = RunningEpisodes(self.num_envs)
 
     def reset(self, seed: int) -> PyTree:
@@ -191,7 +206,13 @@ class AdaptedVectorEnv(VectorEnv):
     Gymnasium's ``AsyncVectorEnv`` steps between ``send`` and ``receive``, any other one in ``receive``.
     """
 
-    def __init__(self, envs: gymnasium.vector.VectorEnv, on_close: Callable[[], None] | None = None):
+    def __init__(
+        self,
+        envs: gymnasium.vector.VectorEnv,
+        action_space: spaces.Space | None = None,
+        on_close: Callable[[], None] | None = None,
+    ):
+        """``action_space``: what actions are taken to be of, by default the environments' own."""
         self._envs = envs
         self._on_close = on_close or envs.close
         self.num_envs = envs.num_envs
@@ -200,7 +221,7 @@ class AdaptedVectorEnv(VectorEnv):
         self._same_step = _autoreset_mode(envs) == AutoresetMode.SAME_STEP
         self._own = _copier(envs.single_observation_space)
         self._stack = _stacker(envs.single_observation_space)
-        self._to_actions = _batch_of_actions(envs.single_action_space)
+        self._to_actions = _batch_of_actions(action_space or envs.single_action_space)
         self._episodes = RunningEpisodes(self.num_envs)
         self._ended = np.zeros(self.num_envs, bool)
 
@@ -255,8 +276,8 @@ class AdaptedVectorEnv(VectorEnv):
 class _Lender:
     """Lends a ready vector environment to one user at a time."""
 
-    def __init__(self, envs: gymnasium.vector.VectorEnv):
-        self._envs, self._lent = envs, False
+    def __init__(self, envs: gymnasium.vector.VectorEnv, action_space: spaces.Space):
+        self._envs, self._action_space, self._lent = envs, action_space, False
 
     def __call__(self, num_envs: int) -> VectorEnv:
         require(
@@ -271,7 +292,7 @@ class _Lender:
                 "so that several seeds or an evaluation can have their own"
             )
         self._lent = True
-        return AdaptedVectorEnv(self._envs, on_close=self._give_back)
+        return AdaptedVectorEnv(self._envs, self._action_space, self._give_back)
 
     def _give_back(self) -> None:
         self._lent = False
@@ -383,6 +404,12 @@ def _autoreset_mode(envs: gymnasium.vector.VectorEnv) -> AutoresetMode:
             "make it with autoreset_mode=AutoresetMode.SAME_STEP or NEXT_STEP"
         )
     return mode
+
+
+def _reward_shape(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> tuple[int, ...]:
+    """``(K,)`` of an environment that declares vectors of rewards."""
+    space = getattr(env.unwrapped, "reward_space", None)
+    return space.shape if isinstance(space, spaces.Box) and len(space.shape) == 1 else ()
 
 
 def _require_supported(*checked: spaces.Space) -> None:

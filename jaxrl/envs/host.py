@@ -75,6 +75,7 @@ class HostEnvironment:
         make_eval_vector: as ``make_vector``, for evaluations, if they are to play by other rules (Atari: the
             whole game, although a lost life terminates in training).
         frame_stack: see ``Spec.frame_stack``.
+        reward_shape: see ``Spec.reward_shape``; with ``(K,)``, ``VectorEnv.step`` gives rewards ``[B, K]``.
     """
 
     name: str
@@ -86,11 +87,15 @@ class HostEnvironment:
     num_envs: int | None = None
     make_eval_vector: Callable[[int], VectorEnv] | None = None
     frame_stack: int = 0
+    reward_shape: tuple[int, ...] = ()
 
     @property
     def spec(self) -> Spec:
         """What an algorithm needs to know to be built."""
-        return Spec(self.name, self.observation_space, self.action_space, self.max_episode_steps, self.frame_stack)
+        return Spec(
+            self.name, self.observation_space, self.action_space, self.max_episode_steps, self.frame_stack,
+            self.reward_shape,
+        )  # fmt: skip
 
 
 class RunningEpisodes:
@@ -101,8 +106,9 @@ class RunningEpisodes:
         self._lengths = np.zeros(num_envs, np.int32)
 
     def add(self, reward: np.ndarray, ended: np.ndarray, valid: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Count one step ``[B]``, where ``valid``, and start anew where an episode ended."""
-        returns = self._returns + reward
+        """Count one step ``[B]``, where ``valid``, and start anew where an episode ended; of vectors of rewards
+        ``[B, K]`` the sum is counted."""
+        returns = self._returns + (reward if reward.ndim == 1 else reward.sum(axis=-1))
         lengths = self._lengths + 1
         if valid is not None:
             returns, lengths = np.where(valid, returns, self._returns), np.where(valid, lengths, self._lengths)

@@ -14,6 +14,7 @@ import gymnasium
 from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
+from jaxrl.envs.wrappers import raw_actions, without_bounds
 from jaxrl.validation import did_you_mean, require
 
 SUITES = {
@@ -28,13 +29,15 @@ SUITES = {
 _registered: dict[str, Callable[..., Any]] = {}
 
 
-def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
+def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environment | HostEnvironment:
     """Make an environment.
 
     Args:
         id: a name that was given to ``register``; an id of a suite, of which a compiled one is preferred
             (``"CartPole-v1"``); the same with a prefix that chooses (``"gymnax:CartPole-v1"``,
             ``"gymnasium:CartPole-v1"``, ``"atari:Pong"``); or ``"module.path:factory"``, a function of yours.
+        clip_actions: whether actions of a ``Box`` are clipped to ``[-1, 1]`` and mapped to its bounds; else they reach
+            the environment as they are (``raw_actions``).
         **parameters: passed to what makes it: parameters of a gymnax environment, ``Options`` of an Atari game,
             keyword arguments of ``gymnasium.make`` or of your factory. ``max_episode_steps`` sets the time limit
             in gymnax and Gymnasium.
@@ -47,17 +50,29 @@ def make(id: str, **parameters: Any) -> Environment | HostEnvironment:
     require(
         isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"'
     )
+    env = _made(id, clip_actions, parameters)
+    if clip_actions or without_bounds(env.action_space) == env.action_space:
+        return env
+    require(
+        isinstance(env, Environment), "clip_actions", False,
+        f"{id} makes its host environment itself: leave actions alone there (from_gymnasium and from_vector can)",
+    )  # fmt: skip
+    return raw_actions(env)
+
+
+def _made(id: str, clip_actions: bool, parameters: dict[str, Any]) -> Environment | HostEnvironment:
+    """What an id stands for; adapters of host environments are told about the actions, for others it is to be done."""
     if id in _registered:
-        return _adapt(_registered[id], parameters, id)
+        return _adapt(_registered[id], clip_actions, parameters, id)
     prefix, _, rest = id.partition(":")
     if rest and prefix in SUITES:
-        return _make_in(prefix, rest, parameters)
+        return _make_in(prefix, rest, clip_actions, parameters)
     if rest:
-        return _adapt(_imported(prefix, rest, id), parameters, id)
+        return _adapt(_imported(prefix, rest, id), clip_actions, parameters, id)
     for suite in SUITES:
         # Atari's ids are only known to Gymnasium once their package is imported.
         if id in _names(suite) or (suite == "gymnasium" and id.startswith("ALE/")):
-            return _make_in(suite, id, parameters)
+            return _make_in(suite, id, clip_actions, parameters)
     known = [name for group in names().values() for name in group]
     raise ValueError(
         f"env={id!r}: there is no such environment{did_you_mean(id, known)} "
@@ -97,8 +112,9 @@ def _names(suite: str) -> list[str]:
         return []
 
 
-def _make_in(suite: str, name: str, parameters: dict[str, Any]) -> Environment | HostEnvironment:
-    return _suite(suite).make(name, **parameters)
+def _make_in(suite: str, name: str, clip_actions: bool, parameters: dict[str, Any]) -> Environment | HostEnvironment:
+    more = {"clip_actions": clip_actions} if suite == gymnasium_adapter.PREFIX else {}
+    return _suite(suite).make(name, **more, **parameters)
 
 
 def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
@@ -117,7 +133,9 @@ def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
     return factory
 
 
-def _adapt(factory: Callable[..., Any], parameters: dict[str, Any], id: str) -> Environment | HostEnvironment:
+def _adapt(
+    factory: Callable[..., Any], clip_actions: bool, parameters: dict[str, Any], id: str
+) -> Environment | HostEnvironment:
     try:
         inspect.signature(factory).bind(**parameters)
     except TypeError as error:
@@ -130,9 +148,10 @@ def _adapt(factory: Callable[..., Any], parameters: dict[str, Any], id: str) -> 
             return made
         case gymnasium.Env():
             made.close()
-            return gymnasium_adapter.from_gymnasium(partial(factory, **parameters), name=id)
+            make_env = partial(factory, **parameters)
+            return gymnasium_adapter.from_gymnasium(make_env, name=id, clip_actions=clip_actions)
         case gymnasium.vector.VectorEnv():
-            return gymnasium_adapter.from_vector(made, name=id)
+            return gymnasium_adapter.from_vector(made, name=id, clip_actions=clip_actions)
     raise TypeError(
         f"env={id!r}: its factory returned a {type(made).__name__}; "
         "it must return a jaxrl Environment or HostEnvironment, or a gymnasium.Env"

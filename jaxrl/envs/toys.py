@@ -1,7 +1,8 @@
 """Toy environments: each asks for one ability that the probes do not, and is solved at a mean return of 1.
 
 They are after the test environments of rl_games (``rl_games/envs/test``): recurrent memory, multi-discrete actions,
-vectors of rewards, a critic that sees more. Without the ability the return stays far below.
+vectors of rewards, a critic that sees more, an auxiliary loss. Without the ability the return stays far below;
+the last is there to have something to predict.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gymnasium import spaces
 
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.wrappers import select_observation
-from jaxrl.observations import ACTION_MASK, PRIVILEGED
+from jaxrl.observations import ACTION_MASK, AUXILIARY, PRIVILEGED
 
 _SIGN = spaces.Box(-1, 1, (1,), np.float32)
 
@@ -127,6 +128,40 @@ def mixture() -> Environment:
     return Environment("mixture", observation, action, reset, step, max_episode_steps=1)
 
 
+def goal(max_distance: int = 2, max_steps: int = 12) -> Environment:
+    """A place on a grid is to be reached, one step of four directions at a time: 1 if it is in time, else 0.
+
+    Place and goal are seen. The distance is for an auxiliary loss.
+
+    Args:
+        max_distance: of a goal along each axis; none is nearer than 1.
+        max_steps: steps after which the episode ends.
+    """
+    directions = jnp.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+
+    def observe(place, target):
+        distance = jnp.sum(jnp.abs(place - target)).astype(jnp.float32)
+        return {AUXILIARY: distance[None], "goal": target.astype(jnp.float32), "place": place.astype(jnp.float32)}
+
+    def reset(key):
+        side_key, distance_key = jax.random.split(key)
+        sides = jax.random.choice(side_key, jnp.array([-1, 1]), (2,))
+        target = sides * jax.random.randint(distance_key, (2,), 1, max_distance + 1)
+        place = jnp.zeros(2, jnp.int32)
+        return (place, target, jnp.int32(0)), observe(place, target)
+
+    def step(state, action, key):
+        place, target, t = state
+        place, t = place + directions[action], t + 1
+        reached = jnp.all(place == target)
+        return (place, target, t), transition_step(observe(place, target), reached, reached | (t == max_steps))
+
+    plane = spaces.Box(-max_steps, max_steps, (2,), np.float32)
+    distance = spaces.Box(0, np.inf, (1,), np.float32)
+    space = spaces.Dict({AUXILIARY: distance, "goal": plane, "place": plane})
+    return Environment("goal", space, spaces.Discrete(4), reset, step, max_episode_steps=max_steps)
+
+
 def cartpole_positions(**parameters: Any) -> Environment:
     """gymnax's CartPole without velocities: only the cart's place and the pole's angle are seen.
 
@@ -143,5 +178,6 @@ TOYS: dict[str, Callable[[], Environment]] = {
     "forbidden": forbidden,
     "two_rewards": two_rewards,
     "mixture": mixture,
+    "goal": goal,
 }
 """Those that are solved at a mean return of 1, by name."""

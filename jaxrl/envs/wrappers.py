@@ -178,6 +178,28 @@ def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any
     return unit, to_bounds
 
 
+def raw_actions(env: Environment) -> Environment:
+    """Take actions of a ``Box`` as they are: neither clipped nor mapped to its bounds by the training loops.
+
+    To algorithms the action space then has no bounds (``without_bounds``), so ``rescale_action`` leaves it alone.
+
+    Source: rl_games, ``clip_actions: False``.
+    """
+    return dataclasses.replace(env, action_space=without_bounds(env.action_space))
+
+
+def without_bounds(space: spaces.Space) -> spaces.Space:
+    """The space with every ``Box`` of floats widened to all numbers, those in a ``Dict`` or ``Tuple`` too."""
+    match space:
+        case spaces.Dict():
+            return spaces.Dict({name: without_bounds(s) for name, s in space.spaces.items()})
+        case spaces.Tuple():
+            return spaces.Tuple([without_bounds(s) for s in space.spaces])
+        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
+            return spaces.Box(-np.inf, np.inf, space.shape, space.dtype)
+    return space
+
+
 def transform_reward(env: Environment, function: Callable[[Array], Array]) -> Environment:
     """Learn from ``function(reward)``: scaling, clipping, ``jnp.sign``. Statistics keep the raw reward
     if ``episode_statistics`` is applied first, as the training loops do with ``reward_transform``."""

@@ -74,10 +74,14 @@ class Train:
     """Settings to start from; none for the algorithm's defaults."""
     resume: Annotated[Path | None, _option("DIR", "a new run")] = None
     """Go on with the run in this folder, with the settings that it has."""
+    reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
+    """What is added to the reward before it is scaled."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
     """What the reward is multiplied with before it is learned from."""
     reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
     """Bound of the absolute (scaled) reward that is learned from."""
+    reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
+    """Whether to learn from the logarithm of the reward, after all else."""
     num_intervals: Annotated[int | None, _option("N", "100")] = None
     """Reports of the run."""
     num_evaluations: Annotated[int | None, _option("N", "10")] = None
@@ -165,10 +169,14 @@ class Sweep:
     """The folder for results.csv and sweep.png; it must be new or empty."""
     preset: Annotated[str | None, _option("NAME", TUNED)] = None
     """Settings to start from; none for the algorithm's defaults."""
+    reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
+    """What is added to the reward before it is scaled."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
     """What the reward is multiplied with before it is learned from."""
     reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
     """Bound of the absolute (scaled) reward that is learned from."""
+    reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
+    """Whether to learn from the logarithm of the reward, after all else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -444,8 +452,8 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
 
     result = sweeps.sweep(
         command.algorithm, env=command.env, grid=grid, total_steps=command.total_steps, num_seeds=command.seeds,
-        seed=command.seed, out=command.out, preset=command.preset, reward_scale=command.reward_scale,
-        reward_clip=command.reward_clip,
+        seed=command.seed, out=command.out, preset=command.preset, reward_shift=command.reward_shift,
+        reward_scale=command.reward_scale, reward_clip=command.reward_clip, reward_log=command.reward_log,
         **_overrides(dynamic),
     )  # fmt: skip
     names = list(result.settings[0].values)

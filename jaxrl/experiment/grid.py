@@ -64,8 +64,10 @@ def sweep(
     hp: Any = None,
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
+    reward_shift: float | None = None,
     reward_scale: float | None = None,
     reward_clip: float | None = None,
+    reward_log: bool | None = None,
 ) -> SweepResult:
     """Train with every combination of a grid's values, each with the same seeds, and compare.
 
@@ -76,7 +78,7 @@ def sweep(
         num_seeds: seeds of each combination.
         out: the folder; by default one below ``runs/``. It gets ``results.csv``, ``sweep.png`` and ``sweep.yaml``.
         algorithm, env, total_steps, seed, preset, hp, config, env_parameters: as in ``train``, and so are
-            ``reward_scale`` and ``reward_clip``.
+            ``reward_shift``, ``reward_scale``, ``reward_clip`` and ``reward_log``.
 
     Raises:
         UserError: for anything that cannot be, before anything is written.
@@ -85,8 +87,9 @@ def sweep(
     run_settings.algorithm_module(algorithm)
     env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     common = {
-        "total_steps": total_steps, "preset": preset, "env_parameters": env_parameters, "reward_scale": reward_scale,
-        "reward_clip": reward_clip, "seed": seed, "num_seeds": num_seeds,
+        "total_steps": total_steps, "preset": preset, "env_parameters": env_parameters, "reward_shift": reward_shift,
+        "reward_scale": reward_scale, "reward_clip": reward_clip, "reward_log": reward_log, "seed": seed,
+        "num_seeds": num_seeds,
     }  # fmt: skip
     base = run_settings.make_settings(algorithm, env_id, hp=hp, config=config, **common)
     combinations = expand(base, grid)
@@ -130,8 +133,8 @@ def expand(base: RunSettings, grid: Mapping[str, Sequence[Any]]) -> list[tuple[d
             base.algorithm, base.env, base.total_steps, preset="none",
             hp={**base.hyperparameters, **{n: v for n, is_hp, v in point if is_hp}},
             config={**base.config, **{n: v for n, is_hp, v in point if not is_hp}},
-            env_parameters=base.env_parameters, reward_scale=base.reward_scale, reward_clip=base.reward_clip,
-            seed=base.seed, num_seeds=base.num_seeds,
+            env_parameters=base.env_parameters, reward_shift=base.reward_shift, reward_scale=base.reward_scale,
+            reward_clip=base.reward_clip, reward_log=base.reward_log, seed=base.seed, num_seeds=base.num_seeds,
         )  # fmt: skip
         settings = dataclasses.replace(settings, preset=base.preset)
         values = {n: (settings.hyperparameters if is_hp else settings.config)[n] for n, is_hp, _ in point}

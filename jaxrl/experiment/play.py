@@ -186,7 +186,7 @@ def _compiled_episode(player: Player, act: Any, key: jax.Array, max_steps: int) 
         action, carry = act(observation, carry, act_key)
         state, timestep = step(state, action, env_key)
         observation = timestep.observation
-        yield env.render(state), float(timestep.reward)
+        yield env.render(state), float(np.sum(timestep.reward))
         if timestep.terminated or timestep.truncated:
             return
 
@@ -208,7 +208,7 @@ def _host_episode(player: Player, act: Any, key: jax.Array, max_steps: int) -> I
             action, carry = act(observation, carry, jax.random.fold_in(key, t))
             action = jax.tree.map(np.asarray, jax.device_get(to_bounds(action)))
             observation, reward, terminated, truncated, _ = env.step(_as_own(host.action_space, action))
-            yield _picture(env, host.name), float(reward)
+            yield _picture(env, host.name), float(np.sum(reward))
             if terminated or truncated:
                 return
     finally:

@@ -85,8 +85,10 @@ def train(
     hp: Any = None,
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
+    reward_shift: float | None = None,
     reward_scale: float | None = None,
     reward_clip: float | None = None,
+    reward_log: bool | None = None,
     num_intervals: int | None = None,
     num_evaluations: int | None = None,
     num_checkpoints: int | None = None,
@@ -107,8 +109,10 @@ def train(
         hp: hyper-parameters that differ, by name, or an instance of the algorithm's ``Hyperparameters``.
         config: configuration that differs, by name, or an instance of the algorithm's ``Config``.
         env_parameters: keyword arguments of ``jaxrl.envs.make``.
-        reward_scale: what the reward is multiplied with before it is learned from.
+        reward_shift: what is added to the reward before it is learned from.
+        reward_scale: what it is multiplied with, after that.
         reward_clip: bound of the absolute reward, after that; infinity for none where the preset has one.
+        reward_log: whether to learn from the logarithm of what comes of it, which must be positive.
         num_intervals: reports of the run (100).
         num_evaluations: evaluations of the run (10).
         num_checkpoints: checkpoints of the run (10).
@@ -126,9 +130,9 @@ def train(
     env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     settings = run_settings.make_settings(
         algorithm, env_id, total_steps, preset=preset, hp=hp, config=config, env_parameters=env_parameters,
-        reward_scale=reward_scale, reward_clip=reward_clip, seed=seed, num_seeds=num_seeds,
-        num_intervals=num_intervals, num_evaluations=num_evaluations, num_checkpoints=num_checkpoints,
-        eval_episodes=eval_episodes,
+        reward_shift=reward_shift, reward_scale=reward_scale, reward_clip=reward_clip, reward_log=reward_log,
+        seed=seed, num_seeds=num_seeds, num_intervals=num_intervals, num_evaluations=num_evaluations,
+        num_checkpoints=num_checkpoints, eval_episodes=eval_episodes,
     )  # fmt: skip
     built = run_settings.build(settings, env)
     runner = folder.new_runner(settings, built)

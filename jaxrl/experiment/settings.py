@@ -42,10 +42,14 @@ class RunSettings:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     env_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Keyword arguments of ``jaxrl.envs.make``."""
+    reward_shift: float = 0.0
+    """What is added to the reward before all else that is done to it; reports keep the raw one."""
     reward_scale: float = 1.0
-    """What the reward is multiplied with before it is learned from; reports keep the raw one."""
+    """What the (shifted) reward is multiplied with before it is learned from."""
     reward_clip: float | None = None
-    """Bound of the absolute (scaled) reward that is learned from; reports keep the raw one."""
+    """Bound of the absolute (scaled) reward that is learned from."""
+    reward_log: bool = False
+    """Whether the logarithm of all that is learned from; shift and scale must have made it positive."""
     num_intervals: int = 100
     """Reports of the run: rows of ``metrics.csv`` for each seed."""
     num_evaluations: int = 10
@@ -78,8 +82,10 @@ def make_settings(
     hp: Any = None,
     config: Any = None,
     env_parameters: Mapping[str, Any] | None = None,
+    reward_shift: float | None = None,
     reward_scale: float | None = None,
     reward_clip: float | None = None,
+    reward_log: bool | None = None,
     **rest: Any,
 ) -> RunSettings:
     """Settings from what a user gives: defaults of the algorithm, replaced by the preset's, then by the given.
@@ -92,7 +98,7 @@ def make_settings(
         hp: hyper-parameters by name (values or their text), or the algorithm's ``Hyperparameters``.
         config: configuration by name (values or their text), or the algorithm's ``Config``.
         env_parameters: keyword arguments of ``jaxrl.envs.make``; they replace single ones of the preset.
-        reward_scale: see ``RunSettings``; by default the preset's.
+        reward_shift, reward_scale, reward_log: see ``RunSettings``; by default the preset's.
         reward_clip: likewise; infinity for none where the preset has one.
         **rest: further fields of ``RunSettings``; None for the default.
 
@@ -105,10 +111,9 @@ def make_settings(
         total_steps = chosen.total_steps if chosen else None
         if total_steps is None:
             raise UserError(f"total_steps is missing: no preset says how long to train {algorithm} on {env!r}")
-    if reward_scale is None:
-        reward_scale = chosen.reward_scale if chosen else 1.0
-    if reward_clip is None:
-        reward_clip = chosen.reward_clip if chosen else None
+    given = {"reward_shift": reward_shift, "reward_scale": reward_scale}
+    reward = {**given, "reward_clip": reward_clip, "reward_log": reward_log}
+    reward = {k: getattr(chosen, k, None) if v is None else v for k, v in reward.items()}
     return checked(
         RunSettings(
             algorithm=algorithm,
@@ -118,9 +123,7 @@ def make_settings(
             hyperparameters=_hyperparameters(module, chosen.hyperparameters if chosen else {}, hp),
             config=_config(module, chosen.config if chosen else {}, config),
             env_parameters=_env_parameters(chosen, env_parameters),
-            reward_scale=reward_scale,
-            reward_clip=reward_clip,
-            **{k: v for k, v in rest.items() if v is not None},
+            **{k: v for k, v in {**reward, **rest}.items() if v is not None},
         )
     )
 
@@ -139,9 +142,15 @@ def checked(settings: RunSettings) -> RunSettings:
     scale = config_value("reward_scale", settings.reward_scale, float)
     if scale == 0:
         raise UserError("reward_scale=0: must not be 0, or there is nothing to learn from")
+    reward = {
+        "reward_shift": config_value("reward_shift", settings.reward_shift, float),
+        "reward_scale": scale,
+        "reward_clip": _reward_clip(settings.reward_clip),
+        "reward_log": config_value("reward_log", settings.reward_log, bool),
+    }
     with as_user_error():
         algorithm_module(settings.algorithm).Config(**settings.config)
-    return dataclasses.replace(settings, reward_scale=scale, reward_clip=_reward_clip(settings.reward_clip))
+    return dataclasses.replace(settings, **reward)
 
 
 def build(settings: RunSettings, env: Any = None) -> Built:
@@ -204,15 +213,23 @@ def named_env(
 
 
 def reward_transform(settings: RunSettings) -> Any:
-    """What ``make_runner`` is to do to the reward, or None: ``clip(reward * reward_scale, -c, c)``."""
-    scale, clip = settings.reward_scale, settings.reward_clip
-    if clip is None:
-        return None if scale == 1.0 else lambda reward: reward * scale
+    """What ``make_runner`` is to do to the reward, or None.
+
+    ``clip((reward + reward_shift) * reward_scale, -c, c)``, and with ``reward_log`` the logarithm of it.
+
+    Source: rl_games, ``reward_shaper``, for the order.
+    """
+    shift, scale = settings.reward_shift, settings.reward_scale
+    clip, log = settings.reward_clip, settings.reward_log
+    if (shift, scale, clip, log) == (0.0, 1.0, None, False):
+        return None
 
     def transform(reward: Any) -> Any:
         # A host's rewards stay on the host.
         library = np if isinstance(reward, np.ndarray) else jnp
-        return library.clip(reward * scale, -clip, clip)
+        reward = (reward + shift if shift else reward) * scale
+        reward = reward if clip is None else library.clip(reward, -clip, clip)
+        return library.log(reward) if log else reward
 
     return transform
 
@@ -300,6 +317,8 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
         pairs.append(("preset", settings.preset, chosen))
     if "reward_clip" in given:
         given["reward_clip"] = _reward_clip(given["reward_clip"])
+    if "reward_log" in given:
+        given["reward_log"] = config_value("reward_log", given["reward_log"], bool)
     # Another algorithm would also have other hyper-parameters: it is the first thing to say.
     pairs = [(name, getattr(settings, name), value) for name, value in given.items()] + pairs
     for name, old, new in pairs:

@@ -76,21 +76,23 @@ def approximate_kl(log_ratio: Array) -> Array:
 def normalize(x: Array, mask: Array | None = None, epsilon: float = 1e-8, axis_name: str | None = None) -> Array:
     """``(x - mean) / (std + epsilon)`` over all axes, counting only where ``mask`` is true, on all devices of an
     axis."""
-    mean = masked_mean(x, mask, axis_name)
-    variance = masked_mean((x - mean) ** 2, mask, axis_name)
+    across = lambda x: x if axis_name is None else jax.lax.pmean(x, axis_name)
+    mean = across(masked_mean(x, mask, axis_name))
+    variance = across(masked_mean((x - mean) ** 2, mask, axis_name))
     return (x - mean) / (jnp.sqrt(variance) + epsilon)
 
 
 def masked_mean(x: Array, mask: Array | None = None, axis_name: str | None = None) -> Array:
     """The mean of ``x`` over all axes, counting only where ``mask`` is true; zero if it never is.
 
-    With ``axis_name`` it is that of all devices along the axis.
+    With ``axis_name`` it is this device's share: the mean of the shares (``pmean``), and so that of their gradients, is
+    the mean over all devices along the axis, however many items each of them counts.
     """
     if mask is None:
-        return jnp.mean(x) if axis_name is None else jax.lax.pmean(jnp.mean(x), axis_name)
+        return jnp.mean(x)
     chex.assert_equal_shape([x, mask])
     mask = mask.astype(bool)
-    total, count = jnp.sum(jnp.where(mask, x, 0)), jnp.sum(mask)
+    count = jnp.sum(mask, dtype=jnp.float32)
     if axis_name is not None:
-        total, count = jax.lax.psum((total, count), axis_name)
-    return total / jnp.maximum(count, 1)
+        count = jax.lax.pmean(count, axis_name)
+    return jnp.sum(jnp.where(mask, x, 0)) / jnp.where(count > 0, count, 1)

@@ -24,12 +24,22 @@ from jaxrl.networks.policies import (
     policy_head,
 )
 from jaxrl.networks.recurrent import Recurrent, RecurrentTorso
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, ImpalaResNet, MinAtarCNN, NatureCNN, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import (
+    ACTIVATIONS,
+    MLP,
+    Convolutions,
+    ImpalaResNet,
+    MinAtarCNN,
+    NatureCNN,
+    Torso,
+    torso_input,
+    torso_kind,
+)
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Actor", "BatchRenorm", "Beta", "BetaHead", "Categorical", "CategoricalHead", "Critic",
-    "DeterministicHead", "DiagonalGaussian", "Ensemble", "GaussianHead", "ImpalaResNet", "Layers", "MinAtarCNN",
-    "MultiCategorical", "MultiCategoricalHead", "NatureCNN", "Noise", "NoisyDense", "Product", "ProductHead", "QHead",
-    "QuantileEmbedding", "Recurrent", "RecurrentTorso", "SquashedGaussian", "SquashedGaussianHead", "Torso",
-    "ValueHead", "ValuesHead", "policy_head", "torso_input", "torso_kind",
+    "ACTIVATIONS", "MLP", "Actor", "BatchRenorm", "Beta", "BetaHead", "Categorical", "CategoricalHead", "Convolutions",
+    "Critic", "DeterministicHead", "DiagonalGaussian", "Ensemble", "GaussianHead", "ImpalaResNet", "Layers",
+    "MinAtarCNN", "MultiCategorical", "MultiCategoricalHead", "NatureCNN", "Noise", "NoisyDense", "Product",
+    "ProductHead", "QHead", "QuantileEmbedding", "Recurrent", "RecurrentTorso", "SquashedGaussian",
+    "SquashedGaussianHead", "Torso", "ValueHead", "ValuesHead", "policy_head", "torso_input", "torso_kind",
 ]  # fmt: skip

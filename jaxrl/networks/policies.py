@@ -27,12 +27,12 @@ from jaxrl.networks.distributions import (
     Product,
     SquashedGaussian,
 )
-from jaxrl.networks.torsos import Initializer
+from jaxrl.networks.torsos import ACTIVATIONS, Initializer
 from jaxrl.validation import require
 
 Array = jax.Array
 
-CONTINUOUS = ("gaussian", "beta")
+CONTINUOUS = ("gaussian", "squashed_gaussian", "beta")
 """Distributions of a ``Box``."""
 STD_PARAMETRIZATIONS = ("exp", "softplus", "linear")
 """How a standard deviation is made of a number without bounds (``std_from``)."""
@@ -77,6 +77,8 @@ class GaussianHead(nn.Module):
         state_dependent: whether the deviation is an output of the network; else it is a free parameter.
         parametrization: one of ``STD_PARAMETRIZATIONS``.
         min_std: the floor of ``softplus`` and ``linear``.
+        squashed: whether actions are ``tanh`` of what is drawn.
+        mean_activation: of the layer that makes the mean, a key of ``ACTIVATIONS``.
 
     Source: Schulman et al. 2015 (TRPO), appendix D, for the free parameter; the common choice of PPO implementations.
     """
@@ -87,20 +89,22 @@ class GaussianHead(nn.Module):
     state_dependent: bool = False
     parametrization: str = "exp"
     min_std: float = 0.0
+    squashed: bool = False
+    mean_activation: str = "identity"
 
     @nn.compact
-    def __call__(self, x: Array, mask: Array | None = None) -> DiagonalGaussian:
+    def __call__(self, x: Array, mask: Array | None = None) -> DiagonalGaussian | SquashedGaussian:
         del mask
-        mean = nn.Dense(self.size, kernel_init=self.kernel_init)(x)
+        mean = ACTIVATIONS[self.mean_activation](nn.Dense(self.size, kernel_init=self.kernel_init)(x))
         start = raw_std(math.exp(self.initial_log_std), self.parametrization, self.min_std)
         start = nn.initializers.constant(self.initial_log_std if self.parametrization == "exp" else start)
         if self.state_dependent:
             raw = nn.Dense(self.size, kernel_init=self.kernel_init, bias_init=start)(x)
         else:
             raw = jnp.broadcast_to(self.param("log_std", start, (self.size,)), mean.shape)
-        if self.parametrization == "exp":
-            return DiagonalGaussian(mean, raw)
-        return DiagonalGaussian(mean, jnp.log(std_from(raw, self.parametrization, self.min_std)))
+        exp = self.parametrization == "exp"
+        log_std = raw if exp else jnp.log(std_from(raw, self.parametrization, self.min_std))
+        return (SquashedGaussian if self.squashed else DiagonalGaussian)(mean, log_std)
 
 
 LOG_STD_BOUNDS = ("clip", "tanh")
@@ -186,11 +190,11 @@ def policy_head(space: spaces.Space, continuous: str = "gaussian", **gaussian: A
     Args:
         space: ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` with one axis, a one-dimensional ``Box``, or a
             ``Dict`` or ``Tuple`` of such spaces.
-        continuous: the distribution of a ``Box``: ``gaussian`` or ``beta``.
+        continuous: the distribution of a ``Box``, one of ``CONTINUOUS``.
         **gaussian: attributes of ``GaussianHead``.
 
     Raises:
-        ValueError: for another space, or a ``Box`` without bounds and ``beta``.
+        ValueError: for another space, or a ``Box`` without bounds and a distribution that has some.
     """
     match space:
         case spaces.Discrete():
@@ -199,11 +203,12 @@ def policy_head(space: spaces.Space, continuous: str = "gaussian", **gaussian: A
             return MultiCategoricalHead(tuple(int(n) for n in space.nvec))
         case spaces.MultiBinary(shape=(size,)):
             return MultiCategoricalHead((2,) * size)
-        case spaces.Box(shape=(size,)) if continuous == "beta":
-            require(space.is_bounded(), "continuous", continuous, f"needs an action space with bounds, got {space}")
-            return BetaHead(size)
         case spaces.Box(shape=(size,)):
-            return GaussianHead(size, **gaussian)
+            bounded = continuous == "gaussian" or space.is_bounded()
+            require(bounded, "continuous", continuous, f"needs an action space with bounds, got {space}")
+            if continuous == "beta":
+                return BetaHead(size)
+            return GaussianHead(size, squashed=continuous == "squashed_gaussian", **gaussian)
         case spaces.Dict() | spaces.Tuple():
             parts = []
             for name, s in jax_spaces.children(space).items():

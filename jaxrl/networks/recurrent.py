@@ -85,6 +85,10 @@ class RecurrentTorso(nn.Module):
         cell, size, layer_norm: of ``Recurrent``.
         before_mlp: whether the cell comes before the dense layers.
         concat_input: whether a cell behind the dense layers also gets what goes into them.
+        concat_output: whether what follows the cell also gets the features that the torso begins with, which are the
+            observation's, or what the convolutions make of it.
+        layers: cells, of which each gets the output of the one before; the last one's is normalised.
+        torso_layer_norm, d2rl, convolutions: of ``Torso``.
     """
 
     kind: str
@@ -96,22 +100,36 @@ class RecurrentTorso(nn.Module):
     layer_norm: bool = False
     before_mlp: bool = False
     concat_input: bool = False
+    torso_layer_norm: bool = False
+    d2rl: bool = False
+    convolutions: Sequence[tuple[int, int, int]] = ()
+    concat_output: bool = False
+    layers: int = 1
 
     @nn.compact
     def __call__(self, x: Any, carry: PyTree, begins: Array | None = None) -> tuple[Array, PyTree]:
-        dense = MLP(self.hidden_sizes, self.activation, self.kernel_init)
-        x = Torso(self.kind, (), self.activation, self.kernel_init)(x)
+        dense = MLP(self.hidden_sizes, self.activation, self.kernel_init, self.torso_layer_norm, self.d2rl)
+        settings = self.activation, self.kernel_init, self.torso_layer_norm
+        x = Torso(self.kind, (), *settings, convolutions=self.convolutions)(x)
         y = x if self.before_mlp else dense(x)
         if self.concat_input and not self.before_mlp:
             y = jnp.concatenate([y, x], axis=-1)
-        y, carry = Recurrent(self.cell, self.size, self.layer_norm)(y, carry, begins)
-        return (dense(y) if self.before_mlp else y), carry
+        before, after = ([carry] if self.layers == 1 else carry), []
+        for i, state in enumerate(before):
+            last = i == self.layers - 1
+            y, state = Recurrent(self.cell, self.size, self.layer_norm and last)(y, state, begins)
+            after.append(state)
+        if self.concat_output:
+            y = jnp.concatenate([y, x], axis=-1)
+        return (dense(y) if self.before_mlp else y), after[0] if self.layers == 1 else tuple(after)
 
 
-def initial_carry(cell: str, size: int, batch_size: int) -> PyTree:
-    """The state at the start of an episode: zeros ``[B, size]``, two of them for an LSTM (cell and output)."""
+def initial_carry(cell: str, size: int, batch_size: int, layers: int = 1) -> PyTree:
+    """The state at the start of an episode: zeros ``[B, size]``, two of them for an LSTM (cell and output); of several
+    layers a tuple of such."""
     zeros = jnp.zeros((batch_size, size))
-    return (zeros, zeros) if cell == "lstm" else zeros
+    state = (zeros, zeros) if cell == "lstm" else zeros
+    return state if layers == 1 else (state,) * layers
 
 
 def _lstm(carry: tuple[Array, Array], x: Array, kernel: Array) -> tuple[tuple[Array, Array], Array]:

@@ -29,8 +29,8 @@ def reset_actors(agent: Algorithm, env: Environment, num_envs: int, key: Key) ->
 
 
 def reset_carry(agent: Algorithm, carry: PyTree, done: Array) -> PyTree:
-    """The initial carry where an episode has just ended, the given one elsewhere."""
-    if not jax.tree.leaves(carry):
+    """The initial carry where an episode has just ended, unless the state goes on; the given one elsewhere."""
+    if not agent.reset_carry or not jax.tree.leaves(carry):
         return carry
     start = agent.initial_carry(done.shape[0])
     choose = lambda new, old: jnp.where(done.reshape(done.shape + (1,) * (old.ndim - 1)), new, old)

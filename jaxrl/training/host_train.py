@@ -152,6 +152,8 @@ class HostRunner:
         self._start(iteration=self.iterations_done(state))
         if isinstance(self.agent.feed, OffPolicy):
             state = state._replace(buffer=self._run("interrupt", state.buffer))
+        if self.agent.interrupt is not None:
+            state = state._replace(agent=self._run("interrupt_agent", state.agent))
         return state._replace(carry=self._run("fresh_carry"))
 
     def steps_after(self, iterations: int) -> int:
@@ -250,7 +252,7 @@ class HostRunner:
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
-        if not jax.tree.leaves(carry):
+        if not self.agent.reset_carry or not jax.tree.leaves(carry):
             return carry
         fresh = step.timestep.terminated | step.timestep.truncated
         if step.valid is not None:
@@ -363,6 +365,9 @@ class _Programs:
 
     def _interrupt(self):
         return self.agent.feed.buffer.interrupt, (0,)
+
+    def _interrupt_agent(self):
+        return self.agent.interrupt, (0,)
 
     def _learn(self):
         feed = self.agent.feed

@@ -72,11 +72,18 @@ def train_in_threads(
         gradients, _ = workers.gradient(state, out.rollout, hp)
         return out.actors, gradients, out.ended, out.stats[0]
 
+    def apply(state, gradients, hp, steps):
+        return workers.apply(state, gradients, resolved(hp, steps))
+
     compiled = lambda function: jax.jit(function, compiler_options=compiler_options())
-    work = compiled(work)
-    apply = compiled(lambda state, gradients, hp, steps: workers.apply(state, gradients, resolved(hp, steps)))
-    reset = compiled(lambda key: reset_actors(agent, wrapped, num_envs, key))
+    # Before there are threads, each of which would compile by itself.
+    ahead = lambda function, *args: jax.jit(function).lower(*args).compile(compiler_options())
     state = compiled(agent.init)(key_for(key, Purpose.INIT), resolved(hp, 0.0))
+    reset = compiled(lambda key: reset_actors(agent, wrapped, num_envs, key))
+    starts = [reset(jax.random.fold_in(key_for(key, Purpose.RESET), i)) for i in range(workers.count)]
+    args = state, starts[0], key, hp, np.float32(0)
+    apply = ahead(apply, state, jax.eval_shape(work, *args)[1], hp, np.float32(0))
+    work = ahead(work, *args)
 
     lock, failures = threading.Lock(), []
     shared = {"state": state, "applied": 0, "steps": 0}
@@ -84,8 +91,7 @@ def train_in_threads(
     staleness: list[int] = []
 
     def run(worker: int) -> None:
-        actors = reset(jax.random.fold_in(key_for(key, Purpose.RESET), worker))
-        own_key, rollout = jax.random.fold_in(key_for(key, Purpose.COLLECT), worker), 0
+        actors, own_key, rollout = starts[worker], jax.random.fold_in(key_for(key, Purpose.COLLECT), worker), 0
         while not failures:
             with lock:
                 if shared["steps"] >= total_steps:

@@ -9,7 +9,8 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl.algorithms import ppo
-from jaxrl.algorithms.policy_gradient import Steps, make_networks
+from jaxrl.algorithms.advantages import Steps
+from jaxrl.algorithms.policy_value import make_networks
 from jaxrl.experiment import presets
 from jaxrl.networks.distributions import Categorical, DiagonalGaussian
 from jaxrl.types import Spec

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import a2c, a3c, impala, npg, ppo, trpo, vpg
+from jaxrl.algorithms import a2c, a3c, impala, npg, policy_value, ppo, trpo, vpg
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 6, 8
@@ -234,8 +235,47 @@ def test_a3cs_workers_apply_stale_gradients_one_by_one(rng, key):
     np.testing.assert_array_equal(flat(again), flat(twice))
 
 
+DIVIDED = {
+    "ppo": (ppo, {"num_epochs": 2, "num_minibatches": 2}, 6),
+    "ppo-separate": (ppo, {"num_epochs": 1, "num_minibatches": 1, "separate_optimizers": True, "critic_epochs": 2}, 12),
+    "ppo-recurrent": (ppo, {"num_epochs": 1, "num_minibatches": 2, "actor_rnn": "gru", "sequence_length": 3}, 2),
+    "a2c": (a2c, {"normalize_advantage": True}, 16),
+    "impala": (impala, {}, 2),
+}
+
+
+@pytest.mark.parametrize("name", DIVIDED)
+def test_microbatches_add_up_to_the_step_of_their_minibatch(rng, key, name):
+    module, switches, size = DIVIDED[name]
+    whole = module.make(SPEC, module.Config(**SIZES, **switches))
+    parts = module.make(SPEC, module.Config(**SIZES, **switches, microbatch_size=size))
+    hp = dataclasses.replace(whole.hyperparameters, learning_rate=1e-2)
+    state = whole.init(key, hp)
+    # Parts of which each has another number of real steps.
+    rollout = rollout_of(whole, state, rng)._replace(valid=rng.random((T, B)) < np.linspace(0.2, 1.0, B))
+    want, info = jax.jit(whole.update)(state, rollout, key, hp)
+    got, same = jax.jit(parts.update)(state, rollout, key, hp)
+    assert np.abs(flat(want.params) - flat(state.params)).max() > 5e-3
+    np.testing.assert_allclose(flat(got.params), flat(want.params), rtol=1e-3, atol=2e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), same.metrics, info.metrics)
+
+
+def test_microbatches_that_do_not_make_up_a_minibatch():
+    with pytest.raises(ValueError, match="microbatch_size=5: must divide the 12 steps of a minibatch"):
+        ppo.Config(**SIZES, num_minibatches=4, microbatch_size=5)
+    with pytest.raises(ValueError, match="microbatch_size=0: must be a positive integer"):
+        ppo.Config(**SIZES, microbatch_size=0)
+    with pytest.raises(ValueError, match="microbatch_size=3: must divide the 8 sequences"):
+        ppo.Config(**SIZES, actor_rnn="gru", num_minibatches=1, microbatch_size=3)
+    with pytest.raises(ValueError, match="microbatch_size=24: must divide the 12 steps"):
+        ppo.Config(**SIZES, num_minibatches=1, separate_optimizers=True, critic_minibatches=4, microbatch_size=24)
+    with pytest.raises(ValueError, match="microbatch_size=7: must divide the 48 steps"):
+        a2c.Config(**SIZES, microbatch_size=7)
+
+
 PARALLEL = {
     "ppo": (ppo, {"num_epochs": 2, "num_minibatches": 1, "normalize_reward": True, "normalize_value": True}),
+    "ppo-microbatches": (ppo, {"num_epochs": 2, "num_minibatches": 1, "microbatch_size": 3}),
     "a2c": (a2c, {"normalize_advantage": True}),
     "vpg": (vpg, {"value_iterations": 2}),
     "trpo": (trpo, {"value_iterations": 2, "cg_iterations": 3}),
@@ -251,7 +291,8 @@ def test_eight_shards_are_one_batch(rng, key, name):
     shard = module.make(SPEC, dataclasses.replace(config, num_envs=1, axis_name="i"))
     hp = whole.hyperparameters
     state, small = whole.init(key, hp), shard.init(key, hp)
-    rollout = rollout_of(whole, state, rng)
+    # Shards of which each has another number of real steps.
+    rollout = rollout_of(whole, state, rng)._replace(valid=rng.random((T, B)) < np.linspace(0.3, 1.0, B))
     want, info = jax.jit(whole.update)(state, rollout, key, hp)
     shards = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0)[:, :, None], rollout)
     run = jax.jit(jax.vmap(lambda batch: shard.update(small, batch, key, hp), axis_name="i"))
@@ -278,3 +319,23 @@ def test_recurrent_updates_are_finite_and_change_everything(rng, key, module, ce
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves((new, info)))
     changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), state.params, new.params)
     assert all(jax.tree.leaves(changed))
+
+
+class Squares(nn.Module):
+    """A torso of one's own."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(5)(x) ** 2
+
+
+@pytest.mark.parametrize("module", [ppo, a2c, a3c, impala, vpg, npg, trpo], ids=lambda m: m.__name__.rpartition(".")[2])
+def test_a_torso_of_ones_own(module, key):
+    config = module.Config(**SIZES)
+    networks = policy_value.make_networks(SPEC, config, torso=lambda side: Squares())
+    agent = module.make(SPEC, config, networks=networks)
+    state = agent.init(key, agent.hyperparameters)
+    assert "Squares_0" in state.params["actor"]["params"] and "Squares_0" in state.params["critic"]["params"]
+    observation = jnp.ones((B, 2))
+    action, _, extras = agent.act(agent.policy(state), observation, (), key, agent.hyperparameters)
+    assert action.shape == extras["log_prob"].shape == agent.value(state, observation).shape == (B,)

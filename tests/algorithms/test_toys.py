@@ -1,5 +1,6 @@
 """Abilities that the probes do not ask for, each on the toy environment that asks for it."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +16,8 @@ LSTM = {"actor_rnn": "lstm", "critic_rnn": "lstm", "rnn_size": 16}
 GRU = {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_size": 16}
 
 
-def score(env, total_steps, hp=HP, **switches):
-    """The mean return of 128 deterministic episodes; 1 is the best."""
+def score(env, total_steps, hp=HP, auxiliary=None, **switches):
+    """The mean return of 128 deterministic episodes; 1 is the best. With an auxiliary loss also its course."""
     config = {
         "num_envs": 16,
         "rollout_length": 20,
@@ -24,9 +25,12 @@ def score(env, total_steps, hp=HP, **switches):
         "hidden_sizes": (16,),
         "clip_value_loss": False,
     }
-    agent = ppo.make(env.spec, ppo.Config(**{**config, **switches}))
-    train = training.make_train(agent, env, total_steps, num_intervals=1, eval_episodes=128)
-    return float(jax.jit(train)(jax.random.key(0), hp).evaluation.mean_return)
+    agent = ppo.make(env.spec, ppo.Config(**{**config, **switches}), auxiliary=auxiliary)
+    num_intervals = 1 if auxiliary is None else 10
+    train = training.make_train(agent, env, total_steps, num_intervals=num_intervals, eval_episodes=128)
+    result = jax.jit(train)(jax.random.key(0), hp)
+    mean_return = float(result.evaluation.mean_return)
+    return mean_return if auxiliary is None else (mean_return, result.metrics.losses["auxiliary_loss"])
 
 
 def test_masked_actions():
@@ -57,10 +61,50 @@ def test_a_critic_that_sees_more():
 @pytest.mark.learning
 @pytest.mark.parametrize(
     ("toy", "switches"),
-    [("combination", {}), ("two_rewards", {}), ("mixture", {}), ("mixture", {"continuous": "beta"})],
+    [
+        ("combination", {}),
+        ("two_rewards", {}),
+        ("mixture", {}),
+        ("mixture", {"continuous": "beta"}),
+        ("mixture", {"continuous": "squashed_gaussian"}),
+    ],
 )
 def test_combined_actions_rewards_and_observations(toy, switches):
     assert score(toys.TOYS[toy](), 64_000, **switches) >= 0.95
+
+
+def predicting(name):
+    """An auxiliary loss: the squared error of a linear prediction of an entry of the observation."""
+    head = nn.Dense(1)
+    error = lambda params, features, steps: (head.apply(params, features) - steps.observation[name])[..., 0] ** 2
+    return ppo.AuxiliaryLoss(head.init, error)
+
+
+@pytest.mark.learning
+def test_an_auxiliary_loss():
+    mean_return, errors = score(toys.goal(), 80_000, auxiliary=predicting("auxiliary"))
+    assert mean_return >= 0.95
+    assert errors[-1] < 0.1 * errors[0]
+
+
+@pytest.mark.parametrize("switches", [{}, {"separate_optimizers": True}, GRU], ids=["one", "separate", "recurrent"])
+def test_an_auxiliary_loss_shapes_the_actor_and_learns_by_itself(switches, key):
+    env = toys.goal()
+    config = ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,), **switches)
+    agent = ppo.make(env.spec, config, auxiliary=predicting("auxiliary"))
+    train = training.make_train(agent, env, 8)
+    state = jax.jit(train.init)(key, HP)
+    after = {}
+    for coefficient in (0.0, 1.0):
+        hp = HP.replace(auxiliary_coefficient=coefficient, max_grad_norm=1e6)
+        after[coefficient], metrics = jax.jit(train.chunk)(state, hp, 1)
+        assert np.isfinite(metrics.losses["auxiliary_loss"])
+    same = lambda a, b: all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+    without, with_it, before = after[0.0].agent.params, after[1.0].agent.params, state.agent.params
+    assert same(without["auxiliary"], before["auxiliary"]) and not same(with_it["auxiliary"], before["auxiliary"])
+    assert not same(with_it["actor"], without["actor"])
+    assert same(with_it["critic"], without["critic"])
+    assert "auxiliary" not in agent.policy(state.agent).params
 
 
 @pytest.mark.parametrize("name", toys.TOYS)

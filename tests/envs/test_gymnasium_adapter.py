@@ -230,6 +230,32 @@ def test_actions_reach_the_environment_rescaled(Counter):
     assert received[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", ["single", "vector", "ready"])
+def test_actions_reach_the_environment_as_they_are_if_they_are_not_to_be_clipped(Counter, kind):
+    made = []
+
+    def make():
+        made.append(Counter(5))
+        return made[-1]
+
+    def make_vector(n):
+        return SyncVectorEnv([make] * n, autoreset_mode=AutoresetMode.SAME_STEP)
+
+    match kind:
+        case "single":
+            env = envs.from_gymnasium(make, clip_actions=False)
+        case "vector":
+            env = envs.from_vector(make_vector, clip_actions=False)
+        case "ready":
+            env = envs.from_vector(make_vector(2), clip_actions=False)
+    assert env.action_space == spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    vector = env.make_vector(2)
+    vector.reset(seed=0)
+    # Beyond the bounds of [-1, 3] and [0, 10].
+    vector.step(np.array([[-7, 0.5], [1, 70]], np.float32))
+    np.testing.assert_array_equal([env.actions[0] for env in made[-2:]], [[-7, 0.5], [1, 70]])
+
+
 def test_discrete_actions_start_where_the_space_does():
     class Starting(gymnasium.Env):
         observation_space, action_space = spaces.Discrete(9), spaces.Discrete(3, start=5)
@@ -259,6 +285,34 @@ def test_a_termination_at_the_time_limit_is_no_truncation(Counter):
     vector.step(zeros(1))
     timestep, _ = vector.step(zeros(1))
     assert (timestep.terminated.tolist(), timestep.truncated.tolist()) == ([False], [True])
+
+
+class TwoRewards(gymnasium.Env):
+    """Two steps with the rewards ``(1, 10)`` and ``(2, 20)``."""
+
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
+    reward_space = spaces.Box(0, 20, (2,))
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return 0, {}
+
+    def step(self, action):
+        self.count += 1
+        return self.count, np.array([1.0, 10.0]) * self.count, self.count == 2, False, {}
+
+
+def test_vectors_of_rewards_are_what_the_environment_declares_and_are_summed_in_reports():
+    env = envs.from_gymnasium(lambda: TimeLimit(TwoRewards(), 5))
+    assert env.spec.reward_shape == env.reward_shape == (2,)
+    assert envs.make("gymnasium:CartPole-v1").reward_shape == ()
+    vector = env.make_vector(3)
+    vector.reset(seed=0)
+    steps = [vector.step(np.zeros(3, np.int32)).timestep for _ in range(3)]
+    np.testing.assert_array_equal([s.reward[0] for s in steps], [[1, 10], [2, 20], [1, 10]])
+    np.testing.assert_array_equal([s.info["episode_return"] for s in steps], np.full((3, 3), [[11], [33], [11]]))
+    assert steps[0].reward.dtype == np.float32
+    assert envs.check(env).episodes > 0
 
 
 def test_the_final_observation_survives_an_environment_that_reuses_its_array():

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium import spaces
 
@@ -65,6 +66,19 @@ def test_a_gymnasium_class_can_be_registered():
     env = envs.make("Mine", size=3)
     assert isinstance(env, HostEnvironment)
     assert (env.name, env.observation_space.shape) == ("Mine", (3,))
+
+
+def test_actions_are_left_alone_where_that_is_asked_for():
+    unbounded = lambda env: not np.isfinite(env.action_space.low).any()
+    for name in ("Pendulum-v1", "gymnasium:Pendulum-v1"):
+        assert unbounded(envs.make(name, clip_actions=False)) and not unbounded(envs.make(name))
+    envs.register("Class", gymnasium.envs.classic_control.PendulumEnv)
+    assert unbounded(envs.make("Class", clip_actions=False))
+    # Nothing is clipped where actions are discrete.
+    assert envs.make("CartPole-v1", clip_actions=False).action_space == spaces.Discrete(2)
+    envs.register("Host", lambda: envs.make("gymnasium:Pendulum-v1"))
+    with pytest.raises(ValueError, match="clip_actions=False: Host makes its host environment itself"):
+        envs.make("Host", clip_actions=False)
 
 
 def test_a_factory_by_its_path(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from jaxrl.envs import (
     flatten_observation,
     for_training,
     make,
+    raw_actions,
     rescale_action,
     select_observation,
     time_limit,
@@ -161,6 +162,20 @@ def test_rescale_action_of_an_environment(counting, key):
         env, action_space=BOX, step=lambda state, action, key: (state, transition_step(jnp.zeros(1), action[1], False))
     )
     assert rescale_action(seen).step(env.reset(key)[0], jnp.zeros(4), key)[1].reward == 5.0
+
+
+def test_raw_actions_reach_the_environment_as_they_are(counting, key):
+    env = dataclasses.replace(
+        counting(), action_space=spaces.Dict(a=BOX, b=spaces.Tuple([spaces.Discrete(3)])),
+        step=lambda state, action, key: (state, transition_step(action["a"], 0.0, False)),
+    )  # fmt: skip
+    raw = rescale_action(raw_actions(env))
+    assert raw.action_space == spaces.Dict(a=spaces.Box(-np.inf, np.inf, (4,)), b=spaces.Tuple([spaces.Discrete(3)]))
+    action = jnp.array([9.0, -9.0, 5.0, -5.0])
+    state = env.reset(key)[0]
+    np.testing.assert_array_equal(raw.step(state, {"a": action, "b": (1,)}, key)[1].observation, action)
+    clipped = rescale_action(env).step(state, {"a": action, "b": (1,)}, key)[1].observation
+    np.testing.assert_array_equal(clipped, [3.0, 0.0, 5.0, -5.0])
 
 
 def test_only_some_numbers_of_a_vector_are_shown(key):

@@ -143,6 +143,8 @@ class TestParsing:
         ("train dqn --env Pendulum-v1 --total-steps 9999", "dqn needs a Discrete action space, got Box"),
         ("train dqn --env CartPole-v1 --total-steps 10", "total_steps=10: must be more than the prefill"),
         ("train dqn --env CartPole-v1 --reward-clip 0", "reward_clip=0: must be > 0"),
+        ("train dqn --env CartPole-v1 --reward-shift inf", "reward_shift=inf: must be a finite number"),
+        ("train dqn --env CartPole-v1 --reward-log ln", "reward_log='ln': must be true or false"),
         ("train dqn --env CartPole-v1 --preset cleanrl-atari", "the preset dqn/cleanrl-atari is for Atari"),
         ("train --resume {tmp}/nowhere", "not the folder of a run"),
         ("train --resume {tmp} --out {tmp}/x", "--out does not go with --resume"),

@@ -24,6 +24,7 @@ SPECS = {
             ("MuJoCo", 17, 6),
             ("HalfCheetah-v5", 17, 6),
             ("Hopper-v5", 11, 3),
+            ("InvertedPendulum-v5", 4, 1),
             ("Reacher-v5", 10, 2),
             ("hopper", 11, 3),
             ("walker2d", 17, 6),
@@ -50,7 +51,8 @@ def test_every_preset_is_complete_and_can_be_built(name):
     settings = make_settings(preset.algorithm, preset.env, preset=name)
 
     assert (settings.preset, settings.total_steps) == (name, preset.total_steps)
-    assert (settings.reward_scale, settings.reward_clip) == (preset.reward_scale, preset.reward_clip)
+    for field in ("reward_shift", "reward_scale", "reward_clip", "reward_log"):
+        assert getattr(settings, field) == getattr(preset, field)
     assert settings.env_parameters == preset.env_parameters
     assert {k: settings.config[k] for k in preset.config} == dict(preset.config)
     assert {k: settings.hyperparameters[k] for k in preset.hyperparameters} == dict(preset.hyperparameters)
@@ -256,7 +258,8 @@ VALUES = {
     "ppo/rl_games-pong": {
         "num_envs": 64, "rollout_length": 128, "num_minibatches": 4, "num_epochs": 4, "learning_rate": 3e-4,
         "value_coefficient": 2.0, "max_grad_norm": 1.0, "entropy_coefficient": 0.01, "clip_value_loss": False,
-        "total_steps": 4_096_000, "reward_clip": 1.0,
+        "total_steps": 4_096_000, "reward_clip": 1.0, "adaptive_learning_rate": "epoch", "target_kl": 0.01,
+        "normalize_value": True, "shared_torso": True, "advantage_scope": "rollout",
     },
     # The action joins at the second layer; 1,000 random steps. Both DDPGs have twin critics.
     "ddpg/rlcycle-lillicrap2015": {

@@ -236,6 +236,9 @@ class TestSettings:
             ({"seed": 2**32}, "2^32"),
             ({"eval_episodes": 0}, "eval_episodes=0"),
             ({"reward_scale": 0.0}, "reward_scale=0"),
+            ({"reward_shift": "some"}, "reward_shift='some': must be a number"),
+            ({"reward_shift": float("inf")}, "reward_shift=inf: must be a finite number"),
+            ({"reward_log": "ln"}, "reward_log='ln': must be true or false"),
             ({"reward_clip": 0.0}, "reward_clip=0: must be > 0"),
             ({"reward_clip": -1}, "reward_clip=-1: must be > 0"),
             ({"reward_clip": float("nan")}, "reward_clip=nan: must be a finite number"),
@@ -250,6 +253,7 @@ class TestSettings:
     def test_the_file_brings_back_the_very_same_settings(self, tmp_path):
         settings = make_settings(
             "dqn", "CartPole-v1", 12_345, seed=3, num_seeds=2, reward_scale=0.1, reward_clip=0.5,
+            reward_shift=-2.0, reward_log=True,
             env_parameters={"gravity": "9.5"},
             hp={"learning_rate": "piecewise([(0, 1e-5), (1000, 0.1)])"}, config={"hidden_sizes": "32,16"},
             num_intervals=7, eval_episodes=5,
@@ -313,6 +317,27 @@ class TestRewardTransform:
         assert on_device.dtype == jnp.float32
         np.testing.assert_allclose(on_device, learned, rtol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("shaping", "learned"),
+        [
+            # (r + 1) * 0.5, of -30, -2, 0, 5 and 20.
+            ({"reward_shift": 1.0, "reward_scale": 0.5}, [-14.5, -0.5, 0.5, 3.0, 10.5]),
+            ({"reward_shift": 1.0, "reward_scale": 0.5, "reward_clip": 3.0}, [-3.0, -0.5, 0.5, 3.0, 3.0]),
+            # log(min((r + 31) * 2, 32)): of 2, 58, 62, 72 and 102.
+            (
+                {"reward_shift": 31, "reward_scale": 2.0, "reward_clip": 32.0, "reward_log": True},
+                np.log([2.0, 32.0, 32.0, 32.0, 32.0]),
+            ),
+            ({"reward_shift": 31.0, "reward_log": True}, np.log([1.0, 29.0, 31.0, 36.0, 51.0])),
+        ],
+    )
+    def test_the_reward_is_shifted_scaled_clipped_and_its_logarithm_taken(self, shaping, learned):
+        transform = reward_transform(make_settings("dqn", "CartPole-v1", **shaping))
+        for library in (np, jnp):
+            got = transform(library.array(self.rewards, dtype=np.float32))
+            assert got.dtype == np.float32 and isinstance(got, np.ndarray) == (library is np)
+            np.testing.assert_allclose(got, learned, rtol=1e-6)
+
     def test_there_may_be_nothing_to_do(self):
         assert reward_transform(make_settings("dqn", "CartPole-v1")) is None
 
@@ -327,7 +352,7 @@ class TestResumedSettings:
             {"algorithm": "ppo", "env": "CartPole-v1", "total_steps": 1000, "seed": 1, "num_seeds": None},
             {"hp": {"clip": "0.2", "learning_rate": "linear(2.5e-4, 0, fraction=1)"}, "config": {"hidden_sizes": "8"}},
             {"preset": "CartPole-v1"},
-            {"reward_clip": 2, "reward_scale": 1.0},
+            {"reward_clip": 2, "reward_scale": 1.0, "reward_log": "false"},
         ],
     )
     def test_the_same_settings_may_be_given_again(self, given):
@@ -345,6 +370,8 @@ class TestResumedSettings:
             ),
             ({"env_parameters": {"gravity": "1"}}, "env.gravity=1"),
             ({"reward_clip": 1.0}, "reward_clip=1.0: the run to resume has reward_clip=2.0"),
+            ({"reward_shift": 1.0}, "reward_shift=1.0: the run to resume has reward_shift=0.0"),
+            ({"reward_log": True}, "reward_log=True: the run to resume has reward_log=False"),
             ({"reward_clip": float("inf")}, "reward_clip=None: the run to resume has reward_clip=2.0"),
             ({"preset": "none"}, "preset=None"),
             ({"hp": {"clib": "0.3"}}, "did you mean 'clip'?"),

@@ -104,6 +104,16 @@ def test_adapting_to_a_divergence(kl, want):
     np.testing.assert_allclose(adapt_to_kl(jnp.float32(3.0), kl, 0.01, above=1 / 1.5, below=1.5), want, rtol=1e-6)
 
 
+def test_the_mean_of_the_shards_of_a_mean_is_that_of_the_whole(rng):
+    x, mask = rng.normal(size=(8, 5)).astype(np.float32), rng.random((8, 5)) < 0.4
+    mask[3] = False
+    share = lambda x, m: masked_mean(x**2, m, "i")
+    got = jax.vmap(share, axis_name="i")(x, mask)
+    np.testing.assert_allclose(np.mean(got), np.mean(x[mask] ** 2), rtol=1e-5)
+    gradient = jax.vmap(jax.grad(share), axis_name="i")(x, mask) / 8
+    np.testing.assert_allclose(gradient, np.where(mask, 2 * x, 0) / mask.sum(), rtol=1e-5, atol=1e-7)
+
+
 def test_shards_have_the_mean_and_the_deviation_of_the_whole(rng):
     x, mask = rng.normal(2, 3, (8, 5)).astype(np.float32), rng.random((8, 5)) < 0.7
     got = jax.vmap(lambda x, m: normalize(x, m, axis_name="i"), axis_name="i")(x, mask)

@@ -101,6 +101,16 @@ def test_impossible_actions_contribute_nothing_and_have_no_gradient(rng):
     assert np.all(np.isfinite(jax.grad(lambda x: Categorical(x).entropy())(jnp.array([0.0, 1.0, -jnp.inf]))))
 
 
+def test_the_fisher_matrix_of_a_masked_policy_is_that_of_what_is_possible(rng):
+    # Forward over reverse, as TRPO differentiates: diag(p) - p p^T of the possible actions, and zero for the others.
+    logits, mask = rng.normal(size=4).astype(np.float32), np.array([True, False, True, True])
+    masked = lambda x: Categorical(jnp.where(mask, x, -jnp.inf))
+    kl = lambda x: masked(logits).kl_divergence(masked(x))
+    product = jax.jit(lambda v: jax.jvp(jax.grad(kl), (logits,), (v,))[1])
+    p = np.where(mask, np.exp(logits), 0) / np.exp(logits[mask]).sum()
+    np.testing.assert_allclose(jax.vmap(product)(jnp.eye(4)), np.diag(p) - np.outer(p, p), rtol=1e-4, atol=1e-6)
+
+
 def test_the_kl_to_a_policy_that_cannot_do_it_is_infinite():
     assert Categorical(jnp.zeros(2)).kl_divergence(Categorical(jnp.array([0.0, -jnp.inf]))) == jnp.inf
 
@@ -200,3 +210,28 @@ def test_squashed_densities_are_exact_and_have_gradients_next_to_the_bounds(key,
     np.testing.assert_allclose(gradient, [2 * np.tanh(u)], rtol=1e-4, atol=1e-4)
     bound = SquashedGaussian(jnp.array([mean]), jnp.zeros(1))
     assert np.isfinite(bound.log_prob(jnp.array([1.0]))) and np.isfinite(bound.log_prob(jnp.array([-1.0])))
+
+
+def test_the_entropy_of_a_squashed_gaussian_is_an_integral():
+    # - integral of p log p over the action, with p by the change of variables, in float64 on a fine grid of u.
+    mean, std = (x.ravel() for x in np.meshgrid([0.0, 0.7, -2.0], [0.05, 0.5, 1.0, 2.0]))
+    z = np.linspace(-10, 10, 20_001)
+    u = mean[:, None] + std[:, None] * z
+    log_slope = 2 * (np.log(2) - u - np.logaddexp(0, -2 * u))
+    log_p = stats.norm.logpdf(z) - np.log(std)[:, None] - log_slope
+    want = -np.sum(stats.norm.pdf(z) * log_p, axis=1) * (z[1] - z[0])
+    p = SquashedGaussian(jnp.asarray(mean, jnp.float32)[:, None], jnp.log(jnp.asarray(std, jnp.float32))[:, None])
+    np.testing.assert_allclose(p.entropy(), want, atol=2e-3)
+    joint = SquashedGaussian(p.mean.T, p.log_std.T)
+    np.testing.assert_allclose(joint.entropy(), [want.sum()], atol=5e-3)
+    assert np.all(np.isfinite(jax.grad(lambda s: SquashedGaussian(p.mean, s).entropy().sum())(p.log_std)))
+
+
+def test_the_divergence_of_squashed_gaussians_is_an_expectation_over_samples(rng, key):
+    (m, s), (n, t) = _gaussians(rng)
+    p, q = SquashedGaussian(m, s), SquashedGaussian(n, t)
+    u = jax.vmap(lambda k: DiagonalGaussian(m, s).sample(seed=k))(jax.random.split(key, 20_000))
+    # Densities of the same u: the slope of tanh is in both.
+    draws = DiagonalGaussian(m, s).log_prob(u) - DiagonalGaussian(n, t).log_prob(u)
+    error = jnp.std(draws, 0) / jnp.sqrt(len(draws))
+    assert np.all(np.abs(p.kl_divergence(q) - jnp.mean(draws, 0)) < 4.5 * error + 1e-5)

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, SquashedGaussian
 from jaxrl.networks.policies import CategoricalHead, GaussianHead, policy_head, raw_std, std_from
 
 
@@ -125,9 +125,32 @@ def test_a_deviation_below_its_floor_is_refused():
         raw_std(0.05, "softplus", 0.1)
 
 
-def test_beta_needs_bounds(key):
+@pytest.mark.parametrize("squashed", [False, True])
+def test_the_activation_of_the_mean(rng, key, squashed):
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    plain, bounded = (GaussianHead(2, squashed=squashed, mean_activation=a) for a in ("identity", "tanh"))
+    params = jax.tree.map(lambda p: p + rng.normal(size=p.shape).astype(np.float32), plain.init(key, x))
+    linear, got = plain.apply(params, x), bounded.apply(params, x)
+    layer = params["params"]["Dense_0"]
+    np.testing.assert_allclose(linear.mean, x @ layer["kernel"] + layer["bias"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.mean, np.tanh(linear.mean), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(got.log_std, linear.log_std)
+
+
+def test_beta_and_squashed_gaussian_need_bounds(key):
     p = _apply(policy_head(spaces.Box(-1, 1, (2,)), "beta"), key, jnp.ones((3, 4)))
     assert isinstance(p, Beta)
     assert np.all(p.alpha > 1)
-    with pytest.raises(ValueError, match="bounds"):
-        policy_head(spaces.Box(-np.inf, np.inf, (2,)), "beta")
+    q = _apply(policy_head(spaces.Box(-1, 1, (2,)), "squashed_gaussian", initial_log_std=-1.0), key, jnp.ones((3, 4)))
+    assert isinstance(q, SquashedGaussian)
+    np.testing.assert_allclose(q.log_std, -1.0)
+    for continuous in ("beta", "squashed_gaussian"):
+        with pytest.raises(ValueError, match="bounds"):
+            policy_head(spaces.Box(-np.inf, np.inf, (2,)), continuous)
+
+
+def test_the_mode_of_a_flat_beta_is_its_middle(key):
+    # 1 + softplus(-30) is 1 in float32.
+    head = policy_head(spaces.Box(-1, 1, (1,)), "beta")
+    params = jax.tree.map(lambda p: 0 * p - 30.0, head.init(key, jnp.ones((1, 2))))
+    np.testing.assert_array_equal(head.apply(params, jnp.ones((1, 2))).mode(), [[0.0]])

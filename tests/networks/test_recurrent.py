@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrl.networks.recurrent import Recurrent, RecurrentTorso, initial_carry
+from jaxrl.networks.torsos import MLP
 
 T, B, N, H = 7, 3, 4, 5
 
@@ -76,6 +77,30 @@ def test_a_cell_before_the_dense_layers(key):
     torso = RecurrentTorso("mlp", (6,), "tanh", nn.initializers.lecun_normal(), "gru", H, before_mlp=True)
     y, _ = torso.init_with_output(key, jnp.ones((T, B, N)), initial_carry("gru", H, B))[0]
     assert y.shape == (T, B, 6)
+
+
+@pytest.mark.parametrize(("cell", "before_mlp"), [("lstm", False), ("gru", True)])
+def test_cells_on_top_of_each_other_beside_what_the_torso_begins_with(key, cell, before_mlp):
+    torso = RecurrentTorso(
+        "mlp", (6,), "tanh", nn.initializers.lecun_normal(), cell, H, layer_norm=True, before_mlp=before_mlp,
+        concat_output=True, layers=3,
+    )  # fmt: skip
+    x, start = jax.random.normal(key, (T, B, N)), initial_carry(cell, H, B, 3)
+    start = jax.tree.map(lambda c: c + 0.3, start)
+    begins = jnp.zeros((T, B), bool).at[3, 0].set(True)
+    params = jax.jit(torso.init)(key, x, start)
+    got, last = jax.jit(torso.apply)(params, x, start, begins)
+
+    own = {name: {"params": p} for name, p in params["params"].items()}
+    dense = lambda y: MLP((6,)).apply(own["MLP_0"], y)
+    y, want = x if before_mlp else dense(x), []
+    for i in range(3):
+        y, state = Recurrent(cell, H, i == 2).apply(own[f"Recurrent_{i}"], y, start[i], begins)
+        want.append(state)
+    y = jnp.concatenate([y, x], axis=-1)
+    np.testing.assert_allclose(got, dense(y) if before_mlp else y, rtol=1e-4, atol=1e-5)
+    assert got.shape[-1] == (6 if before_mlp else H + N)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), last, tuple(want))
 
 
 def test_memory_is_kept_at_the_start(key):

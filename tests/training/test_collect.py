@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,6 +129,12 @@ def test_reset_carry_by_hand():
     np.testing.assert_array_equal(got["count"], [100, 1, 100, 3, 4])
     np.testing.assert_array_equal(got["table"][:, 0, 0], [0, 1, 0, 1, 1])
     np.testing.assert_array_equal(got["table"][:, 1, 1], [0, 1, 0, 1, 1])
+
+
+def test_a_carry_may_go_on_from_one_episode_to_the_next():
+    carry = {"count": jnp.arange(5), "table": jnp.ones((5, 2, 2))}
+    goes_on = dataclasses.replace(AGENT, reset_carry=False)
+    assert reset_carry(goes_on, carry, jnp.ones(5, bool)) is carry
 
 
 def test_a_feed_forward_agent_carries_nothing():

@@ -1,4 +1,4 @@
-"""Presets of the policy-gradient family on features; they are taken by themselves.
+"""Presets of the policy-gradient family; they are taken by themselves.
 
 Those beside PPO's were chosen by what the sources do on tasks of this size, and are not yet tuned.
 """
@@ -20,6 +20,24 @@ _FITTED: dict[str, Any] = {
     "value_minibatches": 8,
 }
 _TRUST_REGION = {"discount": 0.99, "gae_lambda": 0.98, "critic_learning_rate": 1e-3, "max_kl": 0.01, "damping": 0.01}
+_PPO_MUJOCO = "CleanRL, cleanrl/ppo_continuous_action.py"
+_PPO_MUJOCO_HYPERPARAMETERS = {
+    "learning_rate": linear(3e-4, 0.0, fraction=1.0),
+    "discount": 0.99,
+    "gae_lambda": 0.95,
+    "clip": 0.2,
+    "entropy_coefficient": 0.0,
+    "value_coefficient": 0.5,
+    "max_grad_norm": 0.5,
+}
+_PPO_MUJOCO_CONFIG: dict[str, Any] = {
+    "num_envs": 4,
+    "num_epochs": 10,
+    "hidden_sizes": (64, 64),
+    "activation": "tanh",
+    "normalize_observation": True,
+    "normalize_reward": True,
+}
 
 
 def _cartpole(algorithm: str, total_steps: int, source: str, hyperparameters: Any, config: Any) -> Preset:
@@ -117,5 +135,97 @@ PRESETS = [
         "bound of the gradient, no entropy",
         {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
         {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
+    ),
+    Preset(
+        name="trpo/Pendulum-v1",
+        algorithm="trpo",
+        env="Pendulum-v1",
+        source=(
+            "after RL Baselines3 Zoo, hyperparams/trpo.yml, Pendulum-v1, and SB3-Contrib's defaults; chosen here: "
+            "rollouts half as long, the reward scaled, a smaller deviation at the start instead of state-dependent "
+            "exploration"
+        ),
+        hyperparameters={
+            "discount": 0.9,
+            "gae_lambda": 0.95,
+            "critic_learning_rate": 1e-3,
+            "max_kl": 0.01,
+            "damping": 0.1,
+        },
+        config={
+            **_FITTED,
+            "rollout_length": 256,
+            "cg_iterations": 15,
+            "value_iterations": 15,
+            "initial_std": 0.5,
+        },
+        total_steps=100_000,
+        reward_scale=0.1,
+    ),
+    Preset(
+        name="ppo/InvertedPendulum-v5",
+        algorithm="ppo",
+        env="InvertedPendulum-v5",
+        source=(f"{_PPO_MUJOCO}, with the rollouts of Spinning Up's exercise 1.2, whose 20 epochs are of 4,000 steps"),
+        hyperparameters=_PPO_MUJOCO_HYPERPARAMETERS,
+        config={**_PPO_MUJOCO_CONFIG, "rollout_length": 1_000, "num_minibatches": 50},
+        total_steps=80_000,
+    ),
+    Preset(
+        name="ppo/Hopper-v5",
+        algorithm="ppo",
+        env="Hopper-v5",
+        source=f"{_PPO_MUJOCO}; four environments and a quarter of the rollout's length where it has one",
+        hyperparameters=_PPO_MUJOCO_HYPERPARAMETERS,
+        config={**_PPO_MUJOCO_CONFIG, "rollout_length": 512, "num_minibatches": 32},
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="trpo/Hopper-v5",
+        algorithm="trpo",
+        env="Hopper-v5",
+        source="RL Baselines3 Zoo, hyperparams/trpo.yml, Hopper-v4; four environments where it has two",
+        hyperparameters={
+            "discount": 0.99,
+            "gae_lambda": 0.95,
+            "critic_learning_rate": 1e-3,
+            "max_kl": 0.01,
+            "damping": 0.1,
+        },
+        config={
+            **_FITTED,
+            "rollout_length": 512,
+            "cg_iterations": 25,
+            "value_iterations": 20,
+            "value_minibatches": 16,
+            "normalize_observation": True,
+            "normalize_reward": True,
+        },
+        total_steps=1_000_000,
+    ),
+    Preset(
+        name="ppo/MinAtar",
+        algorithm="ppo",
+        env="MinAtar",
+        source="purejaxrl (Lu et al. 2022), examples/brax_minatar.ipynb: dense layers, no convolutions",
+        hyperparameters={
+            "learning_rate": linear(5e-3, 0.0, fraction=1.0),
+            "discount": 0.99,
+            "gae_lambda": 0.95,
+            "clip": 0.2,
+            "entropy_coefficient": 0.01,
+            "value_coefficient": 0.5,
+            "max_grad_norm": 0.5,
+        },
+        config={
+            "num_envs": 64,
+            "rollout_length": 128,
+            "num_epochs": 4,
+            "num_minibatches": 8,
+            "torso": "mlp",
+            "hidden_sizes": (64, 64),
+            "activation": "relu",
+        },
+        total_steps=10_000_000,
     ),
 ]

@@ -24,9 +24,13 @@ class Preset:
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     total_steps: int | None = None
     """Steps for which it was tuned; taken when none are given."""
+    reward_shift: float = 0.0
+    """What is added to the reward before all else that is done to it; reports keep the raw one."""
     reward_scale: float = 1.0
-    """What the reward is multiplied with before it is learned from; reports keep the raw one."""
+    """What the (shifted) reward is multiplied with before it is learned from."""
     env_parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Keyword arguments of ``jaxrl.envs.make``."""
     reward_clip: float | None = None
-    """Bound of the absolute (scaled) reward that is learned from; reports keep the raw one."""
+    """Bound of the absolute (scaled) reward that is learned from."""
+    reward_log: bool = False
+    """Whether the logarithm of all that is learned from."""

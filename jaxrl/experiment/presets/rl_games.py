@@ -10,8 +10,9 @@ PRESETS = [
         algorithm="ppo",
         env="Pong",
         source=(
-            "rl_games, configs/atari/ppo_pong_envpool.yaml; not held: a learning rate that adapts to a KL divergence "
-            "of 0.01, convolutions shared by actor and critic, normalised observations and values"
+            "rl_games, configs/atari/ppo_pong_envpool.yaml; a learning rate that adapts after each pass over the "
+            "rollout, as there for discrete actions, but by the divergence itself and not half the squared log-ratio; "
+            "not held: normalised images"
         ),
         hyperparameters={
             "learning_rate": 3e-4,
@@ -21,6 +22,7 @@ PRESETS = [
             "entropy_coefficient": 0.01,
             "value_coefficient": 2.0,
             "max_grad_norm": 1.0,
+            "target_kl": 0.01,
         },
         config={
             "num_envs": 64,
@@ -30,7 +32,10 @@ PRESETS = [
             "num_minibatches": 4,
             "hidden_sizes": (512,),
             "activation": "elu",
-            "normalize_advantage": True,
+            "shared_torso": True,
+            "adaptive_learning_rate": "epoch",
+            "normalize_value": True,
+            "advantage_scope": "rollout",
             "clip_value_loss": False,
             "adam_epsilon": 1e-8,
         },

@@ -1,4 +1,4 @@
-"""Networks, normalisers and advantages of the policy-gradient family."""
+"""Advantages and targets of the policy-gradient family, and its rollouts as sequences from stored states."""
 
 import dataclasses
 import functools
@@ -10,13 +10,12 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import normalization
-from jaxrl.algorithms import policy_gradient, ppo
-from jaxrl.algorithms.policy_gradient import Policy
-from jaxrl.envs import toys
+from jaxrl.algorithms import advantages, policy_value, ppo
+from jaxrl.algorithms.policy_value import Policy
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 8, 3
-CONFIG = policy_gradient.Config(num_envs=B, rollout_length=T, hidden_sizes=(4,), rnn_size=3)
+CONFIG = policy_value.Config(num_envs=B, rollout_length=T, hidden_sizes=(4,), rnn_size=3)
 
 
 def spec_of(observation=None, action=None, **more):
@@ -47,7 +46,7 @@ def play(networks, policy, transitions, carry):
     def step(carry, t):
         distribution, after = networks.act(policy, t.observation, carry)
         done = t.terminated | t.truncated
-        zero = networks.initial_carry(B)
+        zero = networks.initial_carry(B) if networks.config.rnn_reset else after
         after = jax.tree.map(lambda z, a: jnp.where(done[:, None], z, a), zero, after)
         return after, {"log_prob": distribution.log_prob(t.action), "carry": carry}
 
@@ -59,6 +58,8 @@ RECURRENT = {
     "actor": {"actor_rnn": "gru"},
     "shared": {"actor_rnn": "lstm", "critic_rnn": "lstm", "shared_torso": True},
     "before": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_before_mlp": True, "sequence_length": 4},
+    "layers": {"actor_rnn": "lstm", "critic_rnn": "gru", "rnn_layers": 2, "rnn_concat_output": True},
+    "goes on": {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_reset": False, "sequence_length": 4},
     "critic": {"critic_rnn": "lstm", "rnn_layer_norm": True, "rnn_concat_input": True, "sequence_length": 2},
 }
 
@@ -66,7 +67,7 @@ RECURRENT = {
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
     config = replaced(**RECURRENT[kind])
-    networks = policy_gradient.make_networks(spec_of(), config)
+    networks = policy_value.make_networks(spec_of(), config)
     params = jax.jit(networks.init)(key)
     policy, transitions = Policy(params, ()), steps(rng)
     carry = jax.tree.map(lambda x: x + 0.5, networks.initial_carry(B))
@@ -83,15 +84,16 @@ def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
         value.append(now.value[0])
         successor.append(critic(transitions.next_observation[t], following).value[0])
         done = (transitions.terminated | transitions.truncated)[t]
+        done = done & config.rnn_reset
         after = jax.tree.map(lambda x, done=done: jnp.where(done[:, None], 0.0, x), following)
 
     @jax.jit
     def recomputed(rollout):
-        got = policy_gradient.values(networks, policy, rollout.transitions, rollout.extras["carry"])
+        got = advantages.values(networks, policy, rollout.transitions, rollout.extras["carry"])
         zeros = jnp.zeros((T, B))
-        batch = policy_gradient.batch_of(networks, rollout, policy_gradient.Estimates(got[0], zeros, zeros))
-        seen = policy_gradient.steps_of(networks, batch)
-        distribution, output = networks.both(policy, seen.observation, batch.carry, seen.begins)
+        batch = advantages.batch_of(networks, rollout, advantages.Estimates(got[0], zeros, zeros))
+        seen = advantages.steps_of(networks, batch)
+        distribution, _, output, _ = networks.apply(policy, seen.observation, batch.carry, seen.begins)
         return got, distribution.log_prob(seen.action), seen.log_prob, output, seen.advantage
 
     got, log_prob, acted, output, expected = recomputed(rollout)
@@ -106,18 +108,20 @@ def test_dummy_steps_of_a_host_environment_end_an_episode(rng):
     transitions, valid = steps(rng), np.ones((T, B), bool)
     valid[5, 2] = False
     rollout = Rollout(transitions, {}, (), valid)
-    begins = np.asarray(policy_gradient.begins(rollout))
+    begins = np.asarray(advantages.begins(replaced(actor_rnn="gru"), rollout))
     done = transitions.terminated | transitions.truncated | ~valid
     np.testing.assert_array_equal(begins[1:], done[:-1])
     assert not begins[0].any()
+    assert advantages.begins(replaced(actor_rnn="gru", rnn_reset=False), rollout) is None
+    assert advantages.begins(CONFIG, rollout) is None
 
 
 def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
-    networks = policy_gradient.make_networks(spec_of(reward_shape=(2,)), CONFIG)
+    networks = policy_value.make_networks(spec_of(reward_shape=(2,)), CONFIG)
     params, transitions = networks.init(key), steps(rng, (2,))
     hp = ppo.Hyperparameters(discount=0.9, gae_lambda=0.8)
-    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), Rollout(transitions, {}, ()), hp)
-    value, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
+    got, _ = advantages.estimate(networks, params, networks.init_normalizers(), Rollout(transitions, {}, ()), hp)
+    value, successor = advantages.values(networks, Policy(params, ()), transitions, ())
     assert value.shape == got.target.shape == (T, B, 2)
     want = np.zeros((B, 2))
     for t in reversed(range(T)):
@@ -129,11 +133,11 @@ def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
 
 
 def test_monte_carlo_targets(rng, key):
-    networks = policy_gradient.make_networks(spec_of(), CONFIG)
+    networks = policy_value.make_networks(spec_of(), CONFIG)
     params, transitions = networks.init(key), steps(rng)
     rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
-    got, _ = policy_gradient.estimate(networks, params, networks.init_normalizers(), rollout, hp, reward_to_go=True)
-    _, successor = policy_gradient.values(networks, Policy(params, ()), transitions, ())
+    got, _ = advantages.estimate(networks, params, networks.init_normalizers(), rollout, hp, reward_to_go=True)
+    _, successor = advantages.values(networks, Policy(params, ()), transitions, ())
     total = np.asarray(successor[-1])
     for t in reversed(range(T)):
         total = np.where(transitions.truncated[t], successor[t], total)
@@ -141,27 +145,39 @@ def test_monte_carlo_targets(rng, key):
         np.testing.assert_allclose(got.target[t], total, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_bootstrapping_from_the_current_value(rng, key, shape):
+    networks = policy_value.make_networks(spec_of(reward_shape=shape), replaced(bootstrap="current_value"))
+    policy, transitions = Policy(networks.init(key), ()), steps(rng, shape)
+    value, successor = advantages.values(networks, policy, transitions, ())
+    true = networks.critic(policy, transitions.next_observation, (), None)
+    cut = transitions.truncated
+    np.testing.assert_allclose(successor[cut], value[cut], rtol=1e-5)
+    np.testing.assert_allclose(successor[~cut], true[~cut], rtol=1e-5)
+    assert np.any(true[cut] != value[cut])
+
+
 def test_normalised_rewards_observations_and_values(rng, key):
     config = replaced(normalize_observation=True, normalize_reward=True, normalize_value=True)
-    networks = policy_gradient.make_networks(spec_of(), config)
+    networks = policy_value.make_networks(spec_of(), config)
     params, transitions = networks.init(key), steps(rng)
     before = networks.init_normalizers()._replace(sums=jnp.arange(3.0))
     rollout, hp = Rollout(transitions, {}, ()), ppo.Hyperparameters(discount=0.9, gae_lambda=0.5)
-    got, after = policy_gradient.estimate(networks, params, before, rollout, hp)
+    got, after = advantages.estimate(networks, params, before, rollout, hp)
 
     total, sums = np.arange(3.0), []
     for t in range(T):
         total = 0.9 * total + transitions.reward[t]
         sums.append(total)
         total = np.where(transitions.terminated[t] | transitions.truncated[t], 0, total)
-    scaled, _ = policy_gradient.normalize_rewards(networks, before, rollout, 0.9)
+    scaled, _ = advantages.normalize_rewards(networks, before, rollout, 0.9)
     np.testing.assert_allclose(scaled, transitions.reward / np.std(sums), rtol=1e-4)
     np.testing.assert_allclose(after.sums, total, rtol=1e-5)
     flat = transitions.observation.reshape(-1, 2)
     np.testing.assert_allclose(after.observation.mean, flat.mean(0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(after.observation.variance, flat.var(0), rtol=1e-4)
     # Before anything was seen the critic's outputs are values; its targets have mean 0 and deviation 1 with them.
-    value, _ = policy_gradient.values(networks, Policy(params, before.observation), transitions, ())
+    value, _ = advantages.values(networks, Policy(params, before.observation), transitions, ())
     target = normalization.undo(after.value, got.target)
     both = np.concatenate([np.ravel(value), np.ravel(target)])
     np.testing.assert_allclose(after.value.mean, both.mean(), rtol=1e-3, atol=1e-5)
@@ -169,40 +185,16 @@ def test_normalised_rewards_observations_and_values(rng, key):
     np.testing.assert_allclose(target - value, got.advantage, rtol=1e-3, atol=1e-4)
 
 
-def test_only_the_critic_sees_what_is_privileged(key):
-    space = spaces.Dict(privileged=spaces.Box(-9, 9, (3,)), x=spaces.Box(-9, 9, (2,)))
-    networks = policy_gradient.make_networks(spec_of(space), CONFIG)
-    policy = Policy(networks.init(key), ())
-    one, other = ({"privileged": jnp.full((1, 3), v), "x": jnp.ones((1, 2))} for v in (0.0, 1.0))
-    (d1, v1), (d2, v2) = (networks.both(policy, o, (), None) for o in (one, other))
-    np.testing.assert_array_equal(d1.logits, d2.logits)
-    assert v1 != v2
-    with pytest.raises(ValueError, match="shared_torso"):
-        policy_gradient.make_networks(spec_of(space), replaced(shared_torso=True))
-
-
-def test_masks_go_through_the_networks(key):
-    env = toys.forbidden(4)
-    networks = policy_gradient.make_networks(env.spec, CONFIG)
-    policy = Policy(networks.init(key), ())
-    observation = {"action_mask": jnp.array([[1, 0, 0, 1]], jnp.int8), "nothing": jnp.zeros((1, 1))}
-    distribution, _ = networks.act(policy, observation, ())
-    np.testing.assert_array_equal(np.isfinite(distribution.logits), [[True, False, False, True]])
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"actor_rnn": "rnn"}, "actor_rnn"),
-        ({"actor_rnn": "lstm", "shared_torso": True}, "critic_rnn"),
-        ({"sequence_length": 3}, "sequence_length"),
-        ({"continuous": "cauchy"}, "continuous"),
-        ({"std_parametrization": "square"}, "std_parametrization"),
-        ({"initial_std": 0.0}, "initial_std"),
-        ({"value_head": "twohot"}, "two_hot"),
-        ({"optimizer": "sgd"}, "optimizer"),
-    ],
-)
-def test_bad_configurations_are_refused_by_name(changes, match):
-    with pytest.raises(ValueError, match=match):
-        replaced(**changes)
+def test_running_moments_of_advantages(rng):
+    # GeneralizedMovingStats of rl_games: moments m <- momentum m + (1 - momentum) batch's; (x - mean) / std in [-5, 5].
+    first, second = rng.normal([[[1.0]], [[3.0]]], [[[1.0]], [[4.0]]], (2, T, B)).astype(np.float32)
+    second[0, 0], valid = 1000.0, rng.random((T, B)) < 0.8
+    valid[0, 0] = valid[1, 0] = True
+    normalizers = policy_value.Normalizers((), (), (), (), normalization.init(jnp.zeros(())))
+    for x in (first, second):
+        estimates, rollout = advantages.Estimates(jnp.asarray(x), None, None), Rollout(None, {}, (), jnp.asarray(valid))
+        got, normalizers = advantages.over_the_rollout(CONFIG, normalizers, estimates, rollout, 0.3)
+    moments = lambda x: np.array([x[valid].mean(), (x[valid].astype(np.float64) ** 2).mean()])
+    mean, square = 0.7 * moments(first) + 0.3 * moments(second)
+    want = np.clip((second - mean) / np.sqrt(square - mean**2), -5, 5)
+    np.testing.assert_allclose(got.advantage, want, rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""What the policy-gradient family shares: the networks of an actor and a critic, normalisers, and advantages.
+"""Policy and value of the policy-gradient family: the networks of an actor and a critic, and normalisers.
 
 Everything is a function of parameters and arrays. A feed-forward network sees steps in any order ``[..., n]``; a
 recurrent one sees sequences ``[T, B, n]``, each from the state that was stored when the step was taken.
@@ -20,24 +20,29 @@ from gymnasium import spaces
 from jaxrl import normalization, observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import minibatches, rollouts
-from jaxrl.losses.policy_gradient import masked_mean, normalize
-from jaxrl.losses.returns import generalized_advantage_estimation, lambda_returns
 from jaxrl.losses.value import two_hot_loss, two_hot_value
 from jaxrl.networks.heads import ValueHead, ValuesHead
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
-from jaxrl.types import Array, Key, PyTree, Rollout, Spec, Transition
+from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
+from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive
 
+BOOTSTRAPS = ("final_observation", "current_value")
 SUPPORT = 20.0
 """Ends of the atoms of two-hot values, in ``symlog`` of the return."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(rollouts.Config):
-    """What changes the program's shape; actor and critic have networks of the same sizes."""
+    """What changes the program's shape."""
 
+    critic_sizes: tuple[int, ...] | None = None
+    """Widths of the critic's dense layers; by default ``hidden_sizes``, as the actor's."""
+    layer_norm: bool = False
+    """Whether to normalise before each activation."""
+    d2rl: bool = False
+    """Whether each dense layer but the first is also given what the first is."""
     shared_torso: bool = False
     """Whether actor and critic share all layers but their last, as is usual for images."""
     actor_rnn: str = "none"
@@ -46,28 +51,39 @@ class Config(rollouts.Config):
     """The critic's, likewise; the two need not be the same, unless they share the torso."""
     rnn_size: int = 64
     """Width of the recurrent state."""
+    rnn_layers: int = 1
+    """Recurrent cells on top of each other."""
     rnn_before_mlp: bool = False
     """Whether the cell comes before the dense layers instead of behind them."""
     rnn_layer_norm: bool = False
     """Whether to normalise the cell's output."""
     rnn_concat_input: bool = False
     """Whether a cell behind the dense layers also gets what goes into them."""
+    rnn_concat_output: bool = False
+    """Whether what follows the cell also gets the features that its torso begins with."""
+    rnn_reset: bool = True
+    """Whether the recurrent state is zero where an episode begins; else it goes on from the end of the last one."""
     sequence_length: int | None = None
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
-    """Distribution of continuous actions: ``gaussian`` or ``beta``."""
+    """Distribution of continuous actions: ``gaussian``, ``squashed_gaussian`` (by tanh) or ``beta``."""
+    mean_activation: str = "identity"
+    """Of the layer that makes a Gaussian's mean; ``tanh`` keeps the mean within ``[-1, 1]``."""
     state_dependent_std: bool = False
     """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
     std_parametrization: str = "exp"
     """How it is made of a number without bounds: ``exp``, ``softplus`` or ``linear``."""
     initial_std: float = 1.0
-    """The deviation at the start."""
+    """The deviation at the start, in every parametrisation."""
     min_std: float = 0.0
     """The floor of the deviation with ``softplus`` or ``linear``."""
     value_head: str = "scalar"
     """``scalar``: a number, with squared errors; ``two_hot``: a distribution over the logarithm of returns."""
     num_bins: int = 255
     """Atoms of two-hot values."""
+    bootstrap: str = "final_observation"
+    """What a truncated step bootstraps from: the value of the episode's ``final_observation``, or that of the
+    observation before (``current_value``), as where simulators do not tell the final one."""
     normalize_observation: bool = False
     """Whether to give observations (not images) mean 0 and deviation 1, by running statistics."""
     normalize_reward: bool = False
@@ -84,18 +100,24 @@ class Config(rollouts.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "rnn_size", "num_bins")
+        require_positive(self, "rnn_size", "rnn_layers", "num_bins")
         require_choice(self, "actor_rnn", CELLS)
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)
+        require_choice(self, "mean_activation", ACTIVATIONS)
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
         require_choice(self, "optimizer", OPTIMIZERS)
+        require_choice(self, "bootstrap", BOOTSTRAPS)
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
         raw_std(self.initial_std, self.std_parametrization, self.min_std)
         require(
             not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,
             f"must be {self.actor_rnn!r} like actor_rnn where the torso is shared",
+        )  # fmt: skip
+        require(
+            not self.shared_torso or self.critic_sizes is None, "critic_sizes", self.critic_sizes,
+            "must be none where the torso is shared",
         )  # fmt: skip
         if self.sequence_length is not None:
             require_positive(self, "sequence_length")
@@ -111,7 +133,6 @@ class Config(rollouts.Config):
 
     @property
     def num_items(self) -> int:
-        """What minibatches are drawn of: steps, or sequences."""
         return self.rollout_size // ((self.sequence_length or self.rollout_length) if self.recurrent else 1)
 
 
@@ -135,6 +156,8 @@ class Normalizers(NamedTuple):
     sums: PyTree
     """``[B]`` those sums, of the episodes under way."""
     value: PyTree
+    advantage: PyTree = ()
+    """Of PPO's advantages, where their scope is ``running``."""
 
 
 class Policy(NamedTuple):
@@ -145,13 +168,20 @@ class Policy(NamedTuple):
     """Statistics of observations, or ``()``."""
 
 
+ACTOR, CRITIC = "actor", "critic"
+BOTH = (ACTOR, CRITIC)
+
+
 class Outputs(NamedTuple):
-    """What the networks say of observations ``[..., *]``."""
+    """What the networks say of observations ``[..., *]``; None where they were not asked."""
 
     distribution: Any
-    value: Array
+    features: Array | None
+    """``[..., n]`` what the actor's last layer is given."""
+    value: Array | None
     """``[...]``, or ``[..., n]``: what the critic's last layer gives (see ``Networks.value_of``)."""
     carry: PyTree
+    """After the last step."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,15 +194,19 @@ class Networks:
     """``init(key) -> params``, a dictionary with ``actor``, ``critic`` and, if it is shared, ``torso``."""
     act: Callable[[Policy, PyTree, PyTree], tuple[Any, PyTree]]
     """``act(policy, observation [B, ...], carry [B, ...]) -> distribution, carry``: one step."""
-    actor: Callable[[Policy, PyTree, PyTree, Array | None], Any]
-    """``actor(policy, observation, carry, begins) -> distribution``, of steps ``[..., *]``, or if the networks are
-    recurrent of sequences ``[T, B, ...]`` that start from ``carry`` and are reset where ``begins``."""
-    critic: Callable[[Policy, PyTree, PyTree, Array | None], Array]
-    """``critic(policy, observation, carry, begins) -> value``, likewise."""
-    both: Callable[[Policy, PyTree, PyTree, Array | None], tuple[Any, Array]]
-    """``both(policy, observation, carry, begins) -> distribution, value``."""
+    apply: Callable[..., Outputs]
+    """``apply(policy, observation, carry, begins, sides=BOTH) -> Outputs``, of steps ``[..., *]``, or if the networks
+    are recurrent of sequences ``[T, B, ...]`` that start from ``carry`` and are reset where ``begins``."""
     stepwise: Callable[[Policy, PyTree, PyTree], Outputs]
     """``stepwise(policy, observation [T, B, ...], carry [T, B, ...])``: each step from the state stored with it."""
+
+    def actor(self, policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None) -> Any:
+        """The distribution alone, as of ``apply``."""
+        return self.apply(policy, observation, carry, begins, (ACTOR,)).distribution
+
+    def critic(self, policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None) -> Array:
+        """The critic's output alone, as of ``apply``."""
+        return self.apply(policy, observation, carry, begins, (CRITIC,)).value
 
     def initial_carry(self, batch_size: int) -> PyTree:
         """The recurrent state at the start of an episode; ``()`` for feed-forward networks."""
@@ -180,13 +214,13 @@ class Networks:
         if not c.recurrent:
             return ()
         cells = {"torso": c.actor_rnn} if c.shared_torso else {"actor": c.actor_rnn, "critic": c.critic_rnn}
-        return {k: initial_carry(cell, c.rnn_size, batch_size) for k, cell in cells.items() if cell != "none"}
+        start = lambda cell: initial_carry(cell, c.rnn_size, batch_size, c.rnn_layers)
+        return {k: start(cell) for k, cell in cells.items() if cell != "none"}
 
     def acting(self, params: PyTree) -> PyTree:
         """The parameters that acting needs: not the critic's, unless it has a state to keep up."""
-        if "critic" in self.initial_carry(1):
-            return params
-        return {name: p for name, p in params.items() if name != "critic"}
+        needed = ("torso", ACTOR, *((CRITIC,) if CRITIC in self.initial_carry(1) else ()))
+        return {name: p for name, p in params.items() if name in needed}
 
     def value_of(self, output: Array, normalizers: Normalizers) -> Array:
         """The value that an output of the critic means, in units of the reward."""
@@ -217,6 +251,12 @@ class Networks:
             normalization.init(reward) if c.normalize_value else (),
         )
 
+    def example(self, params: PyTree) -> Outputs:
+        """What they say of an observation of zeros, for shapes."""
+        observation = jax_spaces.zeros(self.spec.observation_space, (1, 1) if self.config.recurrent else (1,))
+        policy = Policy(params, self.init_normalizers().observation)
+        return self.apply(policy, observation, self.initial_carry(1), None)
+
     def value(self, params: PyTree, normalizers: Normalizers, observation: PyTree) -> Array:
         """``[B]`` values of observations that begin an episode; of vector rewards, the sum of their values."""
         batch_size = jax.tree.leaves(observation)[0].shape[0]
@@ -234,9 +274,9 @@ class _Actor(nn.Module):
     head: Callable[[], nn.Module]
 
     @nn.compact
-    def __call__(self, x: Any, mask: Array | None, carry: PyTree, begins: Array | None) -> tuple[Any, PyTree]:
+    def __call__(self, x: Any, mask: Array | None, carry: PyTree, begins: Array | None) -> tuple[Any, Array, PyTree]:
         x, carry = _through(self.torso(), x, carry, begins)
-        return self.head()(x, mask), carry
+        return self.head()(x, mask), x, carry
 
 
 class _Critic(nn.Module):
@@ -253,33 +293,38 @@ def _through(torso: Callable[..., Any], x: Any, carry: PyTree, begins: Array | N
     return (torso(x), None) if carry is None else torso(x, carry, begins)
 
 
-def make_networks(spec: Spec, config: Config) -> Networks:
+def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] | None = None) -> Networks:
     """Build the networks for an environment.
 
     Args:
         spec: the environment's spaces. Observations may hold an action mask, and what only the critic sees
             (``jaxrl.observations``). Actions: what ``policy_head`` takes.
         config: static configuration.
+        torso: ``torso(side) -> module``, for ``actor`` and ``critic`` (a shared one is the actor's), in the place of
+            the configuration's: from what ``torso_input`` gives to features ``[..., n]``, or if they are recurrent
+            ``module(x, carry, begins) -> features, carry``.
 
     Raises:
         ValueError: for an action space that policies do not cover, a torso that does not suit observations, or a torso
             that is shared although the critic sees more.
     """
     whole = spec.observation_space
-    actor_space, actor_sees = observations.without(whole, observations.ACTION_MASK, observations.PRIVILEGED)
-    critic_space, critic_sees = observations.without(whole, observations.ACTION_MASK)
+    hidden = observations.ACTION_MASK, observations.AUXILIARY
+    actor_space, actor_sees = observations.without(whole, *hidden, observations.PRIVILEGED)
+    critic_space, critic_sees = observations.without(whole, *hidden)
     mask_of = observations.action_mask(whole, spec.action_space)
     require(
         not config.shared_torso or actor_space == critic_space, "shared_torso", True,
         f"must be false where the critic sees an entry {observations.PRIVILEGED!r} that the actor does not",
     )  # fmt: skip
-    kinds = {"actor": torso_kind(actor_space, config.torso)}
-    kinds["critic"] = torso_kind(critic_space, config.torso)
+    kinds = {"actor": torso_kind(actor_space, config.torso, config.convolutions)}
+    kinds["critic"] = torso_kind(critic_space, config.torso, config.convolutions)
     gaussian = {
         "state_dependent": config.state_dependent_std,
         "parametrization": config.std_parametrization,
         "initial_log_std": math.log(config.initial_std),
         "min_std": config.min_std,
+        "mean_activation": config.mean_activation,
     }
     head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
     head()  # refuse an unsupported space now
@@ -288,15 +333,18 @@ def make_networks(spec: Spec, config: Config) -> Networks:
         config.value_head, "must be 'scalar' with vector rewards and with normalize_value",
     )  # fmt: skip
 
-    def torso(side: str) -> nn.Module:
+    def configured_torso(side: str) -> nn.Module:
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
-        settings = config.hidden_sizes, config.activation, nn.initializers.orthogonal(2**0.5)
+        sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
+        kernel_init = initializer(config.kernel_init, nn.initializers.orthogonal(2**0.5))
+        settings = sizes, config.activation, kernel_init
+        switches = config.layer_norm, config.d2rl, config.convolutions
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,
-                config.rnn_concat_input,
+                config.rnn_concat_input, *switches, config.rnn_concat_output, config.rnn_layers,
             )  # fmt: skip
-        return MLP(*settings) if kind == "mlp" else Torso(kind, *settings)
+        return MLP(*settings, *switches[:2]) if kind == "mlp" else Torso(kind, *settings, *switches)
 
     def value_head() -> nn.Module:
         if config.value_head == "two_hot":
@@ -305,6 +353,7 @@ def make_networks(spec: Spec, config: Config) -> Networks:
             return ValuesHead(spec.reward_shape[0], nn.initializers.orthogonal(1.0))
         return ValueHead(nn.initializers.orthogonal(1.0))
 
+    torso = configured_torso if torso is None else torso
     shared = torso("actor") if config.shared_torso else None
     own = lambda side: lambda: (lambda x: x) if shared is not None else torso(side)
     actor, critic = _Actor(own("actor"), head), _Critic(own("critic"), value_head)
@@ -335,18 +384,20 @@ def make_networks(spec: Spec, config: Config) -> Networks:
     def mask(observation: PyTree) -> Array | None:
         return None if mask_of is None else mask_of(observation)
 
-    def run(policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...]) -> tuple:
-        """The outputs of the sides, and the carry after them."""
-        made, after = {}, {}
+    def apply(
+        policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...] = BOTH
+    ) -> Outputs:
+        distribution = seen = value = x = None
+        after = {}
         for side in sides:
-            if shared is None or not made:
+            if shared is None or x is None:
                 x, own_carry, shared_after = features(policy, observation, carry, begins, side)
-            if side == "actor":
-                made[side], new = actor.apply(policy.params["actor"], x, mask(observation), own_carry, begins)
+            if side == ACTOR:
+                distribution, seen, new = actor.apply(policy.params[ACTOR], x, mask(observation), own_carry, begins)
             else:
-                made[side], new = critic.apply(policy.params["critic"], x, own_carry, begins)
+                value, new = critic.apply(policy.params[CRITIC], x, own_carry, begins)
             after |= shared_after or ({} if new is None else {side: new})
-        return tuple(made.values()), after if config.recurrent else carry
+        return Outputs(distribution, seen, value, after if config.recurrent else carry)
 
     def init(key: Key) -> PyTree:
         actor_key, critic_key = jax.random.split(key)
@@ -366,30 +417,26 @@ def make_networks(spec: Spec, config: Config) -> Networks:
 
     def act(policy: Policy, observation: PyTree, carry: PyTree) -> tuple[Any, PyTree]:
         if not config.recurrent:
-            return run(policy, observation, carry, None, ("actor",))[0][0], carry
-        sides = ("actor", "critic") if "critic" in carry else ("actor",)
+            return apply(policy, observation, carry, None, (ACTOR,)).distribution, carry
         observation = jax.tree.map(lambda x: x[None], observation)
-        outputs, carry = run(policy, observation, carry, None, sides)
-        return jax.tree.map(lambda x: x[0], outputs[0]), carry
+        outputs = apply(policy, observation, carry, None, BOTH if CRITIC in carry else (ACTOR,))
+        return jax.tree.map(lambda x: x[0], outputs.distribution), outputs.carry
 
     def stepwise(policy: Policy, observation: PyTree, carry: PyTree) -> Outputs:
-        both = ("actor", "critic")
         if not config.recurrent:
-            return Outputs(*run(policy, observation, carry, None, both)[0], carry)
+            return apply(policy, observation, carry, None)
         shape = jax.tree.leaves(carry)[0].shape[:2]
         flat = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), observation)
-        outputs, after = run(policy, flat, minibatches.items(carry), None, both)
+        outputs = apply(policy, flat, minibatches.items(carry), None)
         back = lambda tree, skip: jax.tree.map(lambda x: x.reshape(*shape, *x.shape[skip:]), tree)
-        return Outputs(*back(outputs, 2), back(after, 1))
+        return Outputs(*back(outputs[:3], 2), back(outputs.carry, 1))
 
     networks = Networks(
         spec=spec,
         config=config,
         init=init,
         act=act,
-        actor=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor",))[0][0],
-        critic=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("critic",))[0][0],
-        both=lambda policy, x, carry, begins: run(policy, x, carry, begins, ("actor", "critic"))[0],
+        apply=apply,
         stepwise=stepwise,
     )
     return networks
@@ -411,216 +458,10 @@ def make_act(networks: Networks) -> Callable[..., tuple[PyTree, PyTree, dict[str
     return act
 
 
-class Estimates(NamedTuple):
-    """What is learned from, ``[T, B]`` each."""
-
-    advantage: Array
-    value: Array
-    """The critic's, as it was; in the units of its outputs."""
-    target: Array
-    """What it is to be; likewise. With vector rewards these two are ``[T, B, K]``."""
-
-
-def ended(rollout: Rollout) -> Array:
-    """``[T, B]`` where the next step begins another episode: at its end, and at a dummy step of a host environment."""
-    t = rollout.transitions
-    done = t.terminated | t.truncated
-    return done if rollout.valid is None else done | ~rollout.valid.astype(bool)
-
-
-def begins(rollout: Rollout) -> Array:
-    """``[T, B]`` where an episode begins; the first step has a stored state, which was reset if need be."""
-    return jnp.concatenate([jnp.zeros_like(ended(rollout)[:1]), ended(rollout)[:-1]])
-
-
-def values(networks: Networks, policy: Policy, transitions: Transition, carry: PyTree) -> tuple[Array, Array]:
-    """The critic's outputs for observations and for true successors ``[T, B]``, by the states stored with the steps."""
-    if not networks.config.recurrent:
-        value = lambda observation: networks.critic(policy, observation, (), None)
-        return value(transitions.observation), value(transitions.next_observation)
-    now = networks.stepwise(policy, transitions.observation, carry)
-    return now.value, networks.stepwise(policy, transitions.next_observation, now.carry).value
-
-
-def normalize_rewards(
-    networks: Networks, normalizers: Normalizers, rollout: Rollout, discount: Array
-) -> tuple[Array, Normalizers]:
-    """Rewards divided by the deviation of their discounted sum, and the statistics that these have joined."""
-    reward, c = rollout.transitions.reward, networks.config
-    if not c.normalize_reward:
-        return reward, normalizers
-    over = ended(rollout)
-    over = over.reshape(over.shape + (1,) * (reward.ndim - 2))
-    last, sums = normalization.discounted_sums(normalizers.sums, reward, over, discount)
-    statistics = normalization.update(normalizers.reward, sums, rollout.valid, c.axis_name)
-    scaled = reward / jnp.sqrt(statistics.variance + normalization.EPSILON)
-    scaled = jnp.clip(scaled, -normalization.CLIP, normalization.CLIP)
-    return scaled, normalizers._replace(reward=statistics, sums=last)
-
-
-def observe(networks: Networks, normalizers: Normalizers, rollout: Rollout) -> Normalizers:
-    """The statistics after a rollout's observations. What acted saw the old ones, and so does the update."""
-    c = networks.config
-    if not c.normalize_observation:
-        return normalizers
-    seen = observations.vectors(networks.spec.observation_space, rollout.transitions.observation)
-    return normalizers._replace(
-        observation=normalization.update(normalizers.observation, seen, rollout.valid, c.axis_name)
-    )
-
-
-def estimate(
-    networks: Networks,
-    params: PyTree,
-    normalizers: Normalizers,
-    rollout: Rollout,
-    hp: Any,
-    *,
-    reward_to_go: bool = False,
-) -> tuple[Estimates, Normalizers]:
-    """Generalised advantage estimates and targets of a rollout, and the statistics that it has joined.
-
-    Args:
-        networks: of the algorithm.
-        params: with which it was collected.
-        normalizers: likewise.
-        rollout: ``[T, B, ...]``.
-        hp: with ``discount`` and ``gae_lambda``.
-        reward_to_go: whether the targets are Monte Carlo returns, bootstrapped where the rollout ends, and not
-            advantage plus value.
-    """
-    t, c = rollout.transitions, networks.config
-    reward, normalizers = normalize_rewards(networks, normalizers, rollout, hp.discount)
-    policy = Policy(params, normalizers.observation)
-    value, next_value = values(networks, policy, t, rollout.extras.get("carry", ()))
-    value, next_value = (networks.value_of(x, normalizers) for x in (value, next_value))
-    over = [x.reshape(x.shape + (1,) * (value.ndim - x.ndim)) for x in (t.terminated, t.truncated)]
-    over = [jnp.broadcast_to(x, value.shape) for x in over]
-    advantage = generalized_advantage_estimation(reward, value, next_value, *over, hp.discount, hp.gae_lambda)
-    target = lambda_returns(reward, next_value, *over, hp.discount, 1.0) if reward_to_go else advantage + value
-    if c.normalize_value:
-        # The statistics take both, as rl_games has it.
-        statistics = normalizers.value
-        for x in (value, target):
-            statistics = normalization.update(statistics, x, rollout.valid, c.axis_name)
-        value, target = (normalization.apply(statistics, x) for x in (value, target))
-        normalizers = normalizers._replace(value=statistics)
-    if networks.spec.reward_shape:
-        advantage = jnp.sum(advantage, axis=-1)
-    return Estimates(advantage, value, target), observe(networks, normalizers, rollout)
-
-
-class Steps(NamedTuple):
-    """What gradient steps see of a rollout: ``[N, ...]``, or time-major sequences ``[T, N, ...]``."""
-
-    observation: PyTree
-    action: PyTree
-    log_prob: Array
-    advantage: Array
-    value: Array
-    target: Array
-    valid: Array | None
-    begins: Array | None
-    """None if nothing is recurrent."""
-    old: Any
-    """The distribution that acted, or None."""
-
-
-class Batch(NamedTuple):
-    """Items to draw minibatches from, or a minibatch of them."""
-
-    steps: Steps
-    carry: PyTree
-    """Stored states at the beginning of the sequences ``[N, ...]``; ``()`` if nothing is recurrent."""
-
-
-def batch_of(networks: Networks, rollout: Rollout, estimates: Estimates, old: Any = None) -> Batch:
-    """A rollout as items: single steps, or sequences with their stored states."""
-    t, c = rollout.transitions, networks.config
-    steps = Steps(
-        t.observation, t.action, rollout.extras["log_prob"], *estimates, rollout.valid,
-        begins(rollout) if c.recurrent else None, old,
-    )  # fmt: skip
-    if not c.recurrent:
-        return Batch(minibatches.items(steps), ())
-    length = c.sequence_length or c.rollout_length
-    first = jax.tree.map(lambda x: x[::length], rollout.extras["carry"])
-    return Batch(minibatches.sequences(steps, length), minibatches.items(first))
-
-
-def steps_of(networks: Networks, batch: Batch) -> Steps:
-    """The steps as the networks want them: time-major, if they are recurrent."""
-    return minibatches.time_major(batch.steps) if networks.config.recurrent else batch.steps
-
-
-def old_distribution(networks: Networks, policy: Policy, rollout: Rollout) -> Any:
-    """``[T, B]`` the distribution that acted."""
-    if not networks.config.recurrent:
-        return networks.actor(policy, rollout.transitions.observation, (), None)
-    return networks.stepwise(policy, rollout.transitions.observation, rollout.extras["carry"]).distribution
-
-
-def normalized_advantage(config: Config, advantage: Array, valid: Array | None) -> Array:
-    """Advantages with mean 0 and deviation 1, over the devices too."""
-    return normalize(advantage, valid, axis_name=config.axis_name)
-
-
-def value_loss(networks: Networks, output: Array, steps: Steps) -> Array:
-    """The mean error of the critic, summed over the rewards of a vector."""
-    error = networks.value_error(output, steps.target)
-    return masked_mean(jnp.sum(error, axis=-1) if networks.spec.reward_shape else error, steps.valid)
-
-
-def fit_value(
-    networks: Networks,
-    optimizer: optax.GradientTransformation,
-    params: PyTree,
-    opt_state: optax.OptState,
-    statistics: PyTree,
-    batch: Batch,
-    key: Key,
-    passes: minibatches.Passes,
-    *,
-    learning_rate: Array,
-    max_grad_norm: Array | None = None,
-) -> minibatches.Descent:
-    """Regress a critic of its own upon the targets of a rollout.
-
-    Args:
-        networks: of the algorithm.
-        optimizer: of the critic.
-        params: the critic's.
-        opt_state: of the critic's parameters as one vector.
-        statistics: of observations.
-        batch: all items.
-        key: consumed.
-        passes: how many.
-        learning_rate: step size.
-        max_grad_norm: bound of the gradient's global norm; None for none.
-    """
-
-    def loss(params, batch):
-        steps = steps_of(networks, batch)
-        output = networks.critic(Policy({"critic": params}, statistics), steps.observation, batch.carry, steps.begins)
-        error = value_loss(networks, output, steps)
-        return error, {"value_loss": error}
-
-    return minibatches.descend(
-        loss, optimizer, params, opt_state, batch, key, passes,
-        learning_rate=learning_rate, max_grad_norm=max_grad_norm, axis_name=networks.config.axis_name,
-    )  # fmt: skip
-
-
-def policy_gradient_loss(
-    log_prob: Array, advantage: Array, value_loss: Array, entropy: Array, valid: Array | None, hp: Any
-) -> tuple[Array, dict[str, Array]]:
-    """``mean(-A log pi(a|s)) + c_v L_V - c_e mean(H)``, the loss of A3C and IMPALA, and its parts.
-
-    Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
-    """
-    policy_loss, entropy = masked_mean(-advantage * log_prob, valid), masked_mean(entropy, valid)
-    total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
-    return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+def interrupt(state: Any) -> Any:
+    """``interrupt`` of an algorithm whose state has ``normalizers``: no sums of rewards are under way."""
+    sums = jax.tree.map(jnp.zeros_like, state.normalizers.sums)
+    return state._replace(normalizers=state.normalizers._replace(sums=sums))
 
 
 def require_bounded_gaussian(spec: Spec, config: Config, field: str, value: Any) -> None:

@@ -1,0 +1,285 @@
+"""What the policy-gradient family learns from: advantages and targets of a rollout, its steps as items, and losses."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl import normalization, observations
+from jaxrl.algorithms import minibatches
+from jaxrl.algorithms.policy_value import Config, Networks, Normalizers, Policy
+from jaxrl.losses.policy_gradient import masked_mean, normalize
+from jaxrl.losses.returns import generalized_advantage_estimation, lambda_returns
+from jaxrl.types import Array, Key, PyTree, Rollout, Transition
+
+ADVANTAGE_CLIP = 5.0
+"""Bound of advantages that moving averages normalise, in deviations."""
+
+
+class Estimates(NamedTuple):
+    """What is learned from, ``[T, B]`` each."""
+
+    advantage: Array
+    value: Array
+    """The critic's, as it was; in the units of its outputs."""
+    target: Array
+    """What it is to be; likewise. With vector rewards these two are ``[T, B, K]``."""
+
+
+def ended(rollout: Rollout) -> Array:
+    """``[T, B]`` where the next step begins another episode: at its end, and at a dummy step of a host environment."""
+    t = rollout.transitions
+    done = t.terminated | t.truncated
+    return done if rollout.valid is None else done | ~rollout.valid.astype(bool)
+
+
+def begins(config: Config, rollout: Rollout) -> Array | None:
+    """``[T, B]`` where an episode begins, and so the recurrent state is zero; the first step has a stored one, reset if
+    need be. None if nothing is recurrent, or the state goes on."""
+    if not (config.recurrent and config.rnn_reset):
+        return None
+    return jnp.concatenate([jnp.zeros_like(ended(rollout)[:1]), ended(rollout)[:-1]])
+
+
+def values(networks: Networks, policy: Policy, transitions: Transition, carry: PyTree) -> tuple[Array, Array]:
+    """The critic's outputs for observations and for true successors ``[T, B]``, by the states stored with the steps.
+
+    Source: rl_games, ``value_bootstrap``, for ``current_value``.
+    """
+    now = networks.stepwise(policy, transitions.observation, carry)
+    following = networks.stepwise(policy, transitions.next_observation, now.carry).value
+    if networks.config.bootstrap == "current_value":
+        truncated = transitions.truncated.reshape(transitions.truncated.shape + (1,) * (following.ndim - 2))
+        following = jnp.where(truncated, now.value, following)
+    return now.value, following
+
+
+def normalize_rewards(
+    networks: Networks, normalizers: Normalizers, rollout: Rollout, discount: Array
+) -> tuple[Array, Normalizers]:
+    """Rewards divided by the deviation of their discounted sum, and the statistics that these have joined."""
+    reward, c = rollout.transitions.reward, networks.config
+    if not c.normalize_reward:
+        return reward, normalizers
+    over = ended(rollout)
+    over = over.reshape(over.shape + (1,) * (reward.ndim - 2))
+    last, sums = normalization.discounted_sums(normalizers.sums, reward, over, discount)
+    statistics = normalization.update(normalizers.reward, sums, rollout.valid, c.axis_name)
+    scaled = reward / jnp.sqrt(statistics.variance + normalization.EPSILON)
+    scaled = jnp.clip(scaled, -normalization.CLIP, normalization.CLIP)
+    return scaled, normalizers._replace(reward=statistics, sums=last)
+
+
+def observe(networks: Networks, normalizers: Normalizers, rollout: Rollout) -> Normalizers:
+    """The statistics after a rollout's observations. What acted saw the old ones, and so does the update."""
+    c = networks.config
+    if not c.normalize_observation:
+        return normalizers
+    seen = observations.vectors(networks.spec.observation_space, rollout.transitions.observation)
+    return normalizers._replace(
+        observation=normalization.update(normalizers.observation, seen, rollout.valid, c.axis_name)
+    )
+
+
+def estimate(
+    networks: Networks,
+    params: PyTree,
+    normalizers: Normalizers,
+    rollout: Rollout,
+    hp: Any,
+    *,
+    reward_to_go: bool = False,
+) -> tuple[Estimates, Normalizers]:
+    """Generalised advantage estimates and targets of a rollout, and the statistics that it has joined.
+
+    Args:
+        networks: of the algorithm.
+        params: with which it was collected.
+        normalizers: likewise.
+        rollout: ``[T, B, ...]``.
+        hp: with ``discount`` and ``gae_lambda``.
+        reward_to_go: whether the targets are Monte Carlo returns, bootstrapped where the rollout ends, and not
+            advantage plus value.
+    """
+    t, c = rollout.transitions, networks.config
+    reward, normalizers = normalize_rewards(networks, normalizers, rollout, hp.discount)
+    policy = Policy(params, normalizers.observation)
+    value, next_value = values(networks, policy, t, rollout.extras.get("carry", ()))
+    value, next_value = (networks.value_of(x, normalizers) for x in (value, next_value))
+    over = [x.reshape(x.shape + (1,) * (value.ndim - x.ndim)) for x in (t.terminated, t.truncated)]
+    over = [jnp.broadcast_to(x, value.shape) for x in over]
+    advantage = generalized_advantage_estimation(reward, value, next_value, *over, hp.discount, hp.gae_lambda)
+    target = lambda_returns(reward, next_value, *over, hp.discount, 1.0) if reward_to_go else advantage + value
+    if c.normalize_value:
+        # The statistics take both, as rl_games has it.
+        statistics = normalizers.value
+        for x in (value, target):
+            statistics = normalization.update(statistics, x, rollout.valid, c.axis_name)
+        value, target = (normalization.apply(statistics, x) for x in (value, target))
+        normalizers = normalizers._replace(value=statistics)
+    if networks.spec.reward_shape:
+        advantage = jnp.sum(advantage, axis=-1)
+    return Estimates(advantage, value, target), observe(networks, normalizers, rollout)
+
+
+class Steps(NamedTuple):
+    """What gradient steps see of a rollout: ``[N, ...]``, or time-major sequences ``[T, N, ...]``."""
+
+    observation: PyTree
+    action: PyTree
+    log_prob: Array
+    advantage: Array
+    value: Array
+    target: Array
+    valid: Array | None
+    begins: Array | None
+    """None if nothing is recurrent, or the state is not reset."""
+    old: Any
+    """The distribution that acted, or None."""
+
+
+class Batch(NamedTuple):
+    """Items to draw minibatches from, or a minibatch of them."""
+
+    steps: Steps
+    carry: PyTree
+    """Stored states at the beginning of the sequences ``[N, ...]``; ``()`` if nothing is recurrent."""
+
+
+def valid_steps(batch: Batch) -> Array | None:
+    """The mask of real steps; None if all are."""
+    return batch.steps.valid
+
+
+def batch_of(networks: Networks, rollout: Rollout, estimates: Estimates, old: Any = None) -> Batch:
+    """A rollout as items: single steps, or sequences with their stored states."""
+    t, c = rollout.transitions, networks.config
+    steps = Steps(
+        t.observation, t.action, rollout.extras["log_prob"], *estimates, rollout.valid,
+        begins(c, rollout), old,
+    )  # fmt: skip
+    if not c.recurrent:
+        return Batch(minibatches.items(steps), ())
+    length = c.sequence_length or c.rollout_length
+    first = jax.tree.map(lambda x: x[::length], rollout.extras["carry"])
+    return Batch(minibatches.sequences(steps, length), minibatches.items(first))
+
+
+def steps_of(networks: Networks, batch: Batch) -> Steps:
+    """The steps as the networks want them: time-major, if they are recurrent."""
+    return minibatches.time_major(batch.steps) if networks.config.recurrent else batch.steps
+
+
+def old_distribution(networks: Networks, policy: Policy, rollout: Rollout) -> Any:
+    """``[T, B]`` the distribution that acted."""
+    if not networks.config.recurrent:
+        return networks.actor(policy, rollout.transitions.observation, (), None)
+    return networks.stepwise(policy, rollout.transitions.observation, rollout.extras["carry"]).distribution
+
+
+def normalized_advantage(config: Config, advantage: Array, valid: Array | None) -> Array:
+    """Advantages with mean 0 and deviation 1, over the devices too."""
+    return normalize(advantage, valid, axis_name=config.axis_name)
+
+
+def over_the_rollout(
+    config: Config,
+    normalizers: Normalizers,
+    estimates: Estimates,
+    rollout: Rollout,
+    weight: Array | float | None = None,
+) -> tuple[Estimates, Normalizers]:
+    """Estimates with normalised advantages: by the rollout's own moments, or with a weight by moving averages of such.
+
+    Args:
+        config: for its ``axis_name``.
+        normalizers: with statistics of advantages, if a weight is given.
+        estimates: of the rollout.
+        rollout: for its mask.
+        weight: of the rollout in the moving averages; None for its own moments alone.
+
+    Source: rl_games, ``normalize_advantage`` and ``normalize_rms_advantage``, the latter without its bias towards zero
+    at the start.
+    """
+    if weight is None:
+        advantage = normalized_advantage(config, estimates.advantage, rollout.valid)
+    else:
+        moments = normalization.update(
+            normalizers.advantage, estimates.advantage, rollout.valid, config.axis_name, weight
+        )
+        advantage = normalization.apply(moments, estimates.advantage, ADVANTAGE_CLIP)
+        normalizers = normalizers._replace(advantage=moments)
+    return estimates._replace(advantage=advantage), normalizers
+
+
+def value_loss(networks: Networks, output: Array, steps: Steps) -> Array:
+    """The mean error of the critic, summed over the rewards of a vector."""
+    return mean_error(networks, networks.value_error(output, steps.target), steps.valid)
+
+
+def mean_error(networks: Networks, error: Array, valid: Array | None) -> Array:
+    """The mean of a critic's errors, summed over the rewards of a vector; with ``axis_name``, this device's share."""
+    error = jnp.sum(error, axis=-1) if networks.spec.reward_shape else error
+    return masked_mean(error, valid, networks.config.axis_name)
+
+
+def fit_value(
+    networks: Networks,
+    optimizer: optax.GradientTransformation,
+    params: PyTree,
+    opt_state: optax.OptState,
+    statistics: PyTree,
+    batch: Batch,
+    key: Key,
+    passes: minibatches.Passes,
+    *,
+    learning_rate: Array,
+    max_grad_norm: Array | None = None,
+) -> minibatches.Descent:
+    """Regress a critic of its own upon the targets of a rollout.
+
+    Args:
+        networks: of the algorithm.
+        optimizer: of the critic.
+        params: the critic's.
+        opt_state: of the critic's parameters as one vector.
+        statistics: of observations.
+        batch: all items.
+        key: consumed.
+        passes: how many.
+        learning_rate: step size.
+        max_grad_norm: bound of the gradient's global norm; None for none.
+    """
+
+    def loss(params, batch):
+        steps = steps_of(networks, batch)
+        output = networks.critic(Policy({"critic": params}, statistics), steps.observation, batch.carry, steps.begins)
+        error = value_loss(networks, output, steps)
+        return error, {"value_loss": error}
+
+    return minibatches.descend(
+        loss, optimizer, params, opt_state, batch, key, passes,
+        learning_rate=learning_rate, max_grad_norm=max_grad_norm, axis_name=networks.config.axis_name,
+        valid=valid_steps,
+    )  # fmt: skip
+
+
+def policy_gradient_loss(
+    log_prob: Array,
+    advantage: Array,
+    value_loss: Array,
+    entropy: Array,
+    valid: Array | None,
+    hp: Any,
+    axis_name: str | None = None,
+) -> tuple[Array, dict[str, Array]]:
+    """``mean(-A log pi(a|s)) + c_v L_V - c_e mean(H)``, the loss of A3C and IMPALA, and its parts.
+
+    Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
+    """
+    policy_loss, entropy = (masked_mean(x, valid, axis_name) for x in (-advantage * log_prob, entropy))
+    total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
+    return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}

@@ -1,0 +1,79 @@
+"""Networks of the policy-gradient family, and the configurations that they refuse."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from jaxrl.algorithms import policy_value
+from jaxrl.algorithms.policy_value import Policy
+from jaxrl.envs import toys
+from jaxrl.types import Spec
+
+CONFIG = policy_value.Config(num_envs=3, rollout_length=8, hidden_sizes=(4,), rnn_size=3)
+
+
+def spec_of(observation):
+    return Spec("test", observation, spaces.Discrete(3))
+
+
+def replaced(**changes):
+    return dataclasses.replace(CONFIG, **changes)
+
+
+def test_only_the_critic_sees_what_is_privileged(key):
+    space = spaces.Dict(privileged=spaces.Box(-9, 9, (3,)), x=spaces.Box(-9, 9, (2,)))
+    networks = policy_value.make_networks(spec_of(space), CONFIG)
+    policy = Policy(networks.init(key), ())
+    one, other = ({"privileged": jnp.full((1, 3), v), "x": jnp.ones((1, 2))} for v in (0.0, 1.0))
+    a, b = (networks.apply(policy, o, (), None) for o in (one, other))
+    np.testing.assert_array_equal(a.distribution.logits, b.distribution.logits)
+    assert a.value != b.value
+    with pytest.raises(ValueError, match="shared_torso"):
+        policy_value.make_networks(spec_of(space), replaced(shared_torso=True))
+
+
+@pytest.mark.parametrize("recurrent", [{}, {"actor_rnn": "gru", "critic_rnn": "gru"}], ids=["plain", "recurrent"])
+def test_sizes_of_the_critic_and_switches_of_dense_layers(key, recurrent):
+    config = replaced(hidden_sizes=(4, 6), critic_sizes=(5,), layer_norm=True, d2rl=True, **recurrent)
+    params = policy_value.make_networks(spec_of(spaces.Box(-9, 9, (2,))), config).init(key)
+    shapes = lambda tree: sorted(x.shape for path, x in jax.tree.leaves_with_path(tree) if "MLP" in str(path))
+    kernels = lambda side: [s for s in shapes(params[side]) if len(s) == 2]
+    # The second layer is given the first's input of 2 as well.
+    assert kernels("actor") == [(2, 4), (6, 6)]
+    assert kernels("critic") == [(2, 5)]
+    # Bias, scale and bias of the normalisation, for each layer.
+    assert [s for s in shapes(params["actor"]) if len(s) == 1] == [(4,)] * 3 + [(6,)] * 3
+
+
+def test_masks_go_through_the_networks(key):
+    env = toys.forbidden(4)
+    networks = policy_value.make_networks(env.spec, CONFIG)
+    policy = Policy(networks.init(key), ())
+    observation = {"action_mask": jnp.array([[1, 0, 0, 1]], jnp.int8), "nothing": jnp.zeros((1, 1))}
+    distribution, _ = networks.act(policy, observation, ())
+    np.testing.assert_array_equal(np.isfinite(distribution.logits), [[True, False, False, True]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"actor_rnn": "rnn"}, "actor_rnn"),
+        ({"actor_rnn": "lstm", "shared_torso": True}, "critic_rnn"),
+        ({"rnn_layers": 0}, "rnn_layers=0: must be a positive integer"),
+        ({"sequence_length": 3}, "sequence_length"),
+        ({"shared_torso": True, "critic_sizes": (4,)}, "critic_sizes"),
+        ({"continuous": "cauchy"}, "continuous"),
+        ({"mean_activation": "tan"}, "mean_activation='tan'.*did you mean 'tanh'"),
+        ({"std_parametrization": "square"}, "std_parametrization"),
+        ({"initial_std": 0.0}, "initial_std"),
+        ({"value_head": "twohot"}, "two_hot"),
+        ({"optimizer": "sgd"}, "optimizer"),
+    ],
+)
+def test_bad_configurations_are_refused_by_name(changes, match):
+    with pytest.raises(ValueError, match=match):
+        replaced(**changes)
