@@ -197,11 +197,11 @@ class HostRunner:
             action, carry, _ = self._run(
                 "act", state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            action = jax.device_get(action)
-            self._send(action)
             if self.overlap and t == 0:
+                # Dispatched before the action is waited for, so that one update begins where the last one ends.
                 agent, buffer, losses, iteration = self._learn(state, agent, buffer)
-            step = self._receive()
+            action = jax.device_get(action)
+            step = self._step(action)
             carry = self._after(carry, step)
             records.append(self._transition(observation, action, step))
             self._count(episodes, step)
@@ -249,6 +249,8 @@ class HostRunner:
     def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, np.ndarray | None]:
         t = step.timestep
         reward = np.asarray(self.transform(t.reward), np.float32)
+        if step.valid is not None:  # what a transform makes of a dummy step's reward may be no number
+            reward = np.where(step.valid.reshape(step.valid.shape + (1,) * (reward.ndim - 2)), reward, np.float32(0.0))
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
@@ -290,8 +292,8 @@ class _Programs:
         if base in ("add", "observe", "interrupt", "update"):
             donate = (0,)
         elif base == "learn":
-            # The state before it still acts while it runs, if the iteration has several steps.
-            donate = (1,) if self.run.overlap and self.agent.feed.steps_per_update > 1 else (0, 1)
+            # The state before it still acts while it runs.
+            donate = (1,) if self.run.overlap else (0, 1)
         if not axes:
             return jax.jit(function)
         lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 else over_lanes(function, 1, axes)

@@ -126,7 +126,7 @@ def test_learning_while_the_simulators_step_does_not_see_what_they_will_return()
 
 @pytest.mark.parametrize("overlap", [True, False])
 def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overlap):
-    """What is started and awaited in an iteration of two steps: learning begins before the first is received."""
+    """What is started and awaited in an iteration of two steps: learning is started before the first action is awaited."""
     env, events = fixed_start(), []
 
     def recorded(owner, method, name=None):
@@ -145,7 +145,7 @@ def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overla
     recorded(HostRunner, "_run")
     run.advance(state, 2)
     first, second = ["act", "send", "receive"], ["act", "send", "receive"]
-    iteration = ["act", "send", "learn", "receive", *second, "add"] if overlap else [*first, *second, "add", "learn"]
+    iteration = ["act", "learn", "send", "receive", *second, "add"] if overlap else [*first, *second, "add", "learn"]
     assert events == [*iteration, *iteration, "sum", "summarize"]
 
 
@@ -169,12 +169,14 @@ class NextStep(CompiledVector):
         return HostStep(timestep._replace(reward=np.where(dummy, np.float32(1e6), timestep.reward)), ~dummy)
 
 
+@pytest.mark.parametrize("transform", [None, lambda reward: np.where(reward > 1e5, np.nan, reward)])
 @pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "dqn"])
-def test_a_dummy_step_is_never_learned_from(name):
+def test_a_dummy_step_is_never_learned_from(name, transform):
     env = fixed_start()
     dummies = dataclasses.replace(host(env), make_vector=lambda n: NextStep(env, n))
-    run = training.make_runner(small(name, env.spec), dummies, 640, [0])
+    run = training.make_runner(small(name, env.spec), dummies, 640, [0], reward_transform=transform)
     state, report = run.advance(run.init(), 8)
+    assert np.isfinite(np.concatenate([np.ravel(x) for x in report.losses.values()])).all()
     assert report.losses.get("value_loss", report.losses["loss"])[0] < 1e4
     assert report.episodes[0] > 0
     if name == "dqn":
