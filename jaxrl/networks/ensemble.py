@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
 
@@ -25,11 +26,16 @@ class Ensemble(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Array | None, train: bool = False) -> Array:
+        # Rows of features are repeated: with them once, the product's outputs are [B, size, n] and must be transposed.
+        repeated = [x is not None and x.ndim == 2 for x in inputs]
+        inputs = [
+            jnp.broadcast_to(x, (self.size, *x.shape)) if r else x for x, r in zip(inputs, repeated, strict=True)
+        ]
         call = nn.vmap(
             lambda network, *inputs: network(*inputs, train=train),
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=None,
+            in_axes=tuple(0 if r else None for r in repeated),
             out_axes=0,
             axis_size=self.size,
         )
