@@ -126,7 +126,7 @@ def test_learning_while_the_simulators_step_does_not_see_what_they_will_return()
 
 @pytest.mark.parametrize("overlap", [True, False])
 def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overlap):
-    """What is started and awaited in an iteration of two steps: learning is started before the first action is awaited."""
+    """What is started and awaited in an iteration of two steps: an update starts before the first action is awaited."""
     env, events = fixed_start(), []
 
     def recorded(owner, method, name=None):
