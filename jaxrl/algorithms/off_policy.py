@@ -30,6 +30,8 @@ class Config:
     """Transitions collected by a random policy before the first update."""
     n_step: int = 1
     """Steps whose rewards are added up before bootstrapping."""
+    min_n_step: int | None = None
+    """With it, how many they are is drawn for each transition of a batch, from ``min_n_step`` to ``n_step``."""
     prioritized: bool = False
     """Whether to sample in proportion to the last errors instead of uniformly."""
     frame_stack: int | None = None
@@ -50,6 +52,10 @@ class Config:
         require(
             self.prefill <= self.buffer_size, "prefill", self.prefill, f"must fit in buffer_size={self.buffer_size}"
         )
+        require(
+            self.min_n_step is None or 1 <= self.min_n_step <= self.n_step,
+            "min_n_step", self.min_n_step, f"must be in [1, n_step={self.n_step}]",
+        )  # fmt: skip
 
 
 @struct.dataclass
@@ -92,4 +98,7 @@ def make_buffer(spec: Spec, config: Config) -> Any:
     )
     replay = prioritized_replay if config.prioritized else uniform_replay
     frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
-    return replay(example, config.buffer_size, config.num_envs, n_step=config.n_step, frame_stack=frame_stack)
+    return replay(
+        example, config.buffer_size, config.num_envs,
+        n_step=config.n_step, min_n_step=config.min_n_step, frame_stack=frame_stack,
+    )  # fmt: skip

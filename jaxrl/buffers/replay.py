@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxrl.buffers import sum_tree
 from jaxrl.buffers.buffer import Buffer
 from jaxrl.buffers.frames import frames_storage
-from jaxrl.buffers.ring import following_places, holds, sample_places
+from jaxrl.buffers.ring import following_places, holds, sample_places, uniform_below
 from jaxrl.buffers.storage import Storage, rows_storage
 from jaxrl.losses.returns import n_step_return
 from jaxrl.types import Array, Key, PyTree, Sample
@@ -18,7 +18,13 @@ from jaxrl.validation import require
 
 
 def uniform_replay(
-    example: PyTree, capacity: int, num_envs: int = 1, *, n_step: int = 1, frame_stack: int = 0
+    example: PyTree,
+    capacity: int,
+    num_envs: int = 1,
+    *,
+    n_step: int = 1,
+    min_n_step: int | None = None,
+    frame_stack: int = 0,
 ) -> Buffer:
     """A ring of the last ``capacity`` transitions, sampled uniformly with replacement.
 
@@ -33,17 +39,20 @@ def uniform_replay(
         n_step: most steps that a sampled transition spans: its reward is ``sum_i gamma^i r_i``, its end and its
             ``next_observation`` are those of the last step taken. It spans fewer where the episode ends, and where
             the newest transition is reached. ``hp.discount`` must be given to ``sample``.
+        min_n_step: with it, how many steps a transition spans is drawn anew whenever it is sampled, uniformly from
+            ``[min_n_step, n_step]``.
         frame_stack: for stacked images ``[H, W, C]`` the number of frames of an observation, each of which is then
             stored once (see ``frames_storage``); 0 stores observations as they are.
 
     Raises:
         ValueError: if a number is out of range, or the observation is not such a stack.
     """
-    storage = _storage(example, capacity, num_envs, n_step, frame_stack)
+    n_steps = (n_step if min_n_step is None else min_n_step, n_step)
+    storage = _storage(example, capacity, num_envs, n_steps, frame_stack)
 
     def sample(state: Any, key: Key, batch_size: int, hp: Any = None) -> Sample:
         places = sample_places(state.ring, storage.steps, key, batch_size, may_evict=storage.may_evict)
-        return _read(storage, state, places, jnp.ones((batch_size,)), n_step, hp)
+        return _read(storage, state, places, jnp.ones((batch_size,)), n_steps, key, hp)
 
     return Buffer(
         init=storage.init,
@@ -71,6 +80,7 @@ def prioritized_replay(
     num_envs: int = 1,
     *,
     n_step: int = 1,
+    min_n_step: int | None = None,
     frame_stack: int = 0,
     priority_epsilon: float = 1e-6,
 ) -> Buffer:
@@ -86,7 +96,8 @@ def prioritized_replay(
     the tree is written in place. An iteration that samples first and then sets has XLA copy it.
 
     Args:
-        example: as in ``uniform_replay``, and so are ``capacity``, ``num_envs``, ``n_step`` and ``frame_stack``.
+        example: as in ``uniform_replay``, and so are ``capacity``, ``num_envs``, ``n_step``, ``min_n_step`` and
+            ``frame_stack``.
         priority_epsilon: the smallest priority, so that no transition is lost for ever.
 
     Raises:
@@ -95,7 +106,8 @@ def prioritized_replay(
     Source: Schaul et al. 2016 (arXiv 1511.05952), algorithm 1 and section 3.4.
     """
     require(priority_epsilon > 0, "priority_epsilon", priority_epsilon, "must be positive")
-    storage = _storage(example, capacity, num_envs, n_step, frame_stack)
+    n_steps = (n_step if min_n_step is None else min_n_step, n_step)
+    storage = _storage(example, capacity, num_envs, n_steps, frame_stack)
     places = storage.steps * num_envs
 
     def init() -> PrioritizedState:
@@ -114,7 +126,7 @@ def prioritized_replay(
         indices = sum_tree.stratified(state.tree, jax.random.uniform(key, (batch_size,)))
         probability = sum_tree.get(state.tree, indices) / sum_tree.total(state.tree)
         weights = (size(state) * probability) ** -hp.importance_exponent
-        return _read(storage, state.storage, indices, weights / jnp.max(weights), n_step, hp)
+        return _read(storage, state.storage, indices, weights / jnp.max(weights), n_steps, key, hp)
 
     def set_priorities(state: PrioritizedState, indices: Array, priorities: Array, hp: Any) -> PrioritizedState:
         values = jnp.maximum(priorities, priority_epsilon) ** hp.priority_exponent
@@ -138,22 +150,30 @@ def prioritized_replay(
     )
 
 
-def _storage(example: PyTree, capacity: int, num_envs: int, n_step: int, frame_stack: int) -> Storage:
+def _storage(example: PyTree, capacity: int, num_envs: int, n_steps: tuple[int, int], frame_stack: int) -> Storage:
     require(num_envs > 0, "num_envs", num_envs, "must be positive")
     require(0 < capacity < 2**30, "capacity", capacity, "must be positive and below 2^30")
-    steps = -(-capacity // num_envs)
-    require(0 < n_step <= steps, "n_step", n_step, f"must be positive and at most the {steps} steps held")
+    steps, (fewest, most) = -(-capacity // num_envs), n_steps
+    require(0 < most <= steps, "n_step", most, f"must be positive and at most the {steps} steps held")
+    require(0 < fewest <= most, "min_n_step", fewest, f"must be positive and at most n_step={most}")
     require(frame_stack >= 0, "frame_stack", frame_stack, "must not be negative; 0 stores observations as they are")
     if frame_stack:
         return frames_storage(example, steps, num_envs, frame_stack)
     return rows_storage(example, steps, num_envs)
 
 
-def _read(storage: Storage, state: Any, places: Array, weights: Array, n_step: int, hp: Any) -> Sample:
+def _read(
+    storage: Storage, state: Any, places: Array, weights: Array, n_steps: tuple[int, int], key: Key, hp: Any
+) -> Sample:
     """The transitions at ``places`` ``[B]``, each with the steps that follow it added up."""
-    if n_step == 1:
+    fewest, most = n_steps
+    if most == 1:
         return Sample(storage.read(state, places, None), places, weights, jnp.ones_like(places))
-    window, held = following_places(state.ring, storage.steps, places, n_step)
+    window, held = following_places(state.ring, storage.steps, places, most)
+    if fewest < most:
+        # The key has drawn the places.
+        drawn = uniform_below(jax.random.fold_in(key, 1), places.shape[0], jnp.asarray(most - fewest + 1))
+        held = jnp.minimum(held, fewest + drawn)
     reward, terminated, truncated = storage.ends(state, window)
     n = n_step_return(reward, terminated, truncated, hp.discount, held)
     at_last = lambda x: jnp.take_along_axis(x, n.last[:, None], axis=1)[:, 0]

@@ -198,3 +198,29 @@ def test_the_discount_is_a_leaf(key):
 def test_a_number_of_steps_that_a_ring_cannot_hold_is_refused(replay, n, num_envs):
     with pytest.raises(ValueError, match=re.escape(f"n_step={n}: must be positive and at most the {8 // num_envs}")):
         replay(EXAMPLE, 8, num_envs, n_step=n)
+
+
+@pytest.mark.parametrize("replay", [uniform_replay, prioritized_replay])
+def test_a_range_of_steps_is_drawn_evenly_for_each_transition(key, replay):
+    """Rewards 1, 2, 4, ... without an end: how many were added up shows in the sum."""
+    buffer = replay(EXAMPLE, 64, n_step=4, min_n_step=2)
+    state = _fill(buffer, [_transition([i], [1.0], [False], [False]) for i in range(64)])
+    sample = _sample(buffer, state, key, 4096, Hyperparameters(discount=0.5))
+    first, steps = np.asarray(sample.transitions.action), np.asarray(sample.steps)
+    inner = first < 61
+    for n in (2, 3, 4):
+        share = np.mean(steps[inner] == n)
+        # Four deviations of a share of a third.
+        assert abs(share - 1 / 3) < 4 * np.sqrt(2 / 9 / inner.sum())
+        np.testing.assert_allclose(np.asarray(sample.transitions.reward)[inner & (steps == n)], 2 - 2.0 ** (1 - n))
+    np.testing.assert_array_equal(sample.transitions.next_observation["number"], first + steps - 0.5)
+    assert (steps[first == 63] == 1).all() and (steps[first == 62] == 2).all()
+    # It is drawn apart from the place.
+    assert len(set(steps[first == first[inner][0]].tolist())) == 3
+
+
+@pytest.mark.parametrize("replay", [uniform_replay, prioritized_replay])
+@pytest.mark.parametrize("fewest", [0, 4])
+def test_a_range_of_steps_that_is_none_is_refused(replay, fewest):
+    with pytest.raises(ValueError, match=f"min_n_step={fewest}: must be positive and at most n_step=3"):
+        replay(EXAMPLE, 8, n_step=3, min_n_step=fewest)
