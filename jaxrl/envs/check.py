@@ -100,8 +100,9 @@ def _check_compiled(env: Environment, key: Key) -> Report:
 
     state, observation = _pair(env.reset(keys[0]), "reset(key)", "(state, observation)")
     state = _strong(state, "reset")
-    _require_elements(env.observation_space, (), observation, "reset returned an observation")
-    action = jax_spaces.sample(env.action_space, keys[1])
+    agents = _agents(env)
+    _require_elements(env.observation_space, agents, observation, "reset returned an observation")
+    action = jax_spaces.sample(env.action_space, keys[1], agents)
     new_state, timestep = _pair(env.step(state, action, keys[2]), "step(state, action, key)", "(state, TimeStep)")
     _require_timestep(env, timestep)
     passed.append("observations have the shape, dtype and bounds of their space; rewards are float32; ends are bool")
@@ -154,7 +155,7 @@ def _check_compiled(env: Environment, key: Key) -> Report:
         "jax.jit changes the result of reset or step: it depends on something that is fixed when it is traced",
     )
     reset_keys, step_keys = jax.random.split(keys[3], LANES), jax.random.split(keys[2], LANES)
-    actions = jax.device_get(jax_spaces.sample(env.action_space, keys[1], (LANES,)))
+    actions = jax.device_get(jax_spaces.sample(env.action_space, keys[1], (LANES, *agents)))
     batch = _on_host(jax.jit(jax.vmap(reset_and_step))(reset_keys, actions, step_keys))
     lane = lambda tree, i: jax.tree.map(lambda x: x[i], tree)
     for i in range(LANES):
@@ -187,7 +188,7 @@ def _walk(env: Environment, key: Key) -> _Walk:
     def step(carry, key):
         state, length, walk = carry
         action_key, step_key = jax.random.split(key)
-        action = jax_spaces.sample(env.action_space, action_key)
+        action = jax_spaces.sample(env.action_space, action_key, _agents(env))
         state, timestep = resetting.step(state, action, step_key)
         ended = timestep.terminated | timestep.truncated
         length = length + 1
@@ -378,6 +379,11 @@ def _strong(state: PyTree, function: str) -> PyTree:
     return state
 
 
+def _agents(env: Environment) -> tuple[int, ...]:
+    """What stands before the shapes of the spaces."""
+    return () if env.num_agents == 1 else (env.num_agents,)
+
+
 def _require_elements(space: spaces.Space, batch_shape: tuple[int, ...], x: PyTree, what: str) -> None:
     _require_like(jax_spaces.shapes(space, batch_shape), x, what, space)
     _require(
@@ -406,10 +412,11 @@ def _require_timestep(env: Environment, timestep: Any) -> None:
         isinstance(timestep, TimeStep),
         f"step must return (state, TimeStep), got a {type(timestep).__name__}; jaxrl.envs.transition_step makes one",
     )
-    _require_elements(env.observation_space, (), timestep.observation, "step returned an observation")
-    _require_elements(env.observation_space, (), timestep.next_observation, "step returned a next_observation")
+    agents = _agents(env)
+    _require_elements(env.observation_space, agents, timestep.observation, "step returned an observation")
+    _require_elements(env.observation_space, agents, timestep.next_observation, "step returned a next_observation")
     for field, dtype in {"reward": jnp.float32, "terminated": bool, "truncated": bool}.items():
-        shape = env.reward_shape if field == "reward" else ()
+        shape = (*agents, *env.reward_shape) if field == "reward" else ()
         _require_array(getattr(timestep, field), shape, dtype, f"step returned {field}")
     _require(
         isinstance(timestep.info, dict), f"step returned info of type {type(timestep.info).__name__}: it must be a dict"

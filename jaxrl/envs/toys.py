@@ -1,8 +1,8 @@
 """Toy environments: each asks for one ability that the probes do not, and is solved at a mean return of 1.
 
 They are after the test environments of rl_games (``rl_games/envs/test``): recurrent memory, multi-discrete actions,
-vectors of rewards, a critic that sees more, an auxiliary loss. Without the ability the return stays far below;
-the last is there to have something to predict.
+vectors of rewards, a critic that sees more, an auxiliary loss; and several agents with one policy. Without the ability
+the return stays far below; the auxiliary loss is there to have something to predict.
 """
 
 from __future__ import annotations
@@ -162,6 +162,31 @@ def goal(max_distance: int = 2, max_steps: int = 12) -> Environment:
     return Environment("goal", space, spaces.Discrete(4), reset, step, max_episode_steps=max_steps)
 
 
+def team(num_agents: int = 2, privileged: bool = False) -> Environment:
+    """Each agent is shown a sign of its own and has to tell it: all are given the share of those who do.
+
+    Args:
+        num_agents: in an episode.
+        privileged: whether the critic sees the signs of all, the agent's own first.
+    """
+    everyone = spaces.Box(-1, 1, (num_agents,), np.float32)
+    space = spaces.Dict({PRIVILEGED: everyone, "own": _SIGN}) if privileged else _SIGN
+    own_first = (jnp.arange(num_agents)[:, None] + jnp.arange(num_agents)) % num_agents
+
+    def observe(signs):
+        return {PRIVILEGED: signs[own_first], "own": signs[:, None]} if privileged else signs[:, None]
+
+    def reset(key):
+        signs = jax.random.choice(key, jnp.array([-1.0, 1.0]), (num_agents,))
+        return signs, observe(signs)
+
+    def step(signs, action, key):
+        told = jnp.mean((action == 1) == (signs > 0))
+        return signs, transition_step(observe(signs), jnp.broadcast_to(told, (num_agents,)), True)
+
+    return Environment("team", space, spaces.Discrete(2), reset, step, max_episode_steps=1, num_agents=num_agents)
+
+
 def cartpole_positions(**parameters: Any) -> Environment:
     """gymnax's CartPole without velocities: only the cart's place and the pole's angle are seen.
 
@@ -179,5 +204,6 @@ TOYS: dict[str, Callable[[], Environment]] = {
     "two_rewards": two_rewards,
     "mixture": mixture,
     "goal": goal,
+    "team": team,
 }
 """Those that are solved at a mean return of 1, by name."""

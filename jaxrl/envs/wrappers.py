@@ -67,7 +67,7 @@ def auto_reset(env: Environment) -> Environment:
 
 
 def episode_statistics(env: Environment) -> Environment:
-    """Sum the raw reward of each episode.
+    """Sum the raw reward of each episode, of each agent if there are several.
 
     Adds ``info["episode_return"]`` and ``info["episode_length"]``, running values that are those of the
     whole episode at the step that ends it. Wrap it inside ``auto_reset`` and inside any transform of the
@@ -76,11 +76,12 @@ def episode_statistics(env: Environment) -> Environment:
 
     def reset(key):
         state, observation = env.reset(key)
-        return EpisodeStatistics(state, jnp.zeros(()), jnp.zeros((), jnp.int32)), observation
+        nothing = jnp.zeros(() if env.num_agents == 1 else (env.num_agents,))
+        return EpisodeStatistics(state, nothing, jnp.zeros((), jnp.int32)), observation
 
     def step(state, action, key):
         inner, timestep = env.step(state.state, action, key)
-        reward = jnp.sum(timestep.reward) if env.reward_shape else timestep.reward
+        reward = jnp.sum(timestep.reward, axis=-1) if env.reward_shape else timestep.reward
         total = state.episode_return + reward
         length = state.episode_length + 1
         info = {**timestep.info, "episode_return": total, "episode_length": length}
@@ -93,6 +94,8 @@ def flatten_observation(env: Environment) -> Environment:
     """One float vector instead of any observation space (discrete parts one-hot, Dict and Tuple concatenated)."""
     space = env.observation_space
     flatten = lambda observation: jax_spaces.flatten(space, observation)
+    if env.num_agents > 1:
+        flatten = jax.vmap(flatten)
 
     def reset(key):
         state, observation = env.reset(key)
@@ -120,12 +123,12 @@ def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
 
     def reset(key):
         state, observation = env.reset(key)
-        return state, observation[chosen]
+        return state, observation[..., chosen]
 
     def step(state, action, key):
         state, timestep = env.step(state, action, key)
         return state, timestep._replace(
-            observation=timestep.observation[chosen], next_observation=timestep.next_observation[chosen]
+            observation=timestep.observation[..., chosen], next_observation=timestep.next_observation[..., chosen]
         )
 
     part = spaces.Box(space.low[chosen], space.high[chosen], dtype=space.dtype)

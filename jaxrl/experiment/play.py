@@ -133,13 +133,15 @@ def frames(player: Player, num_episodes: int, max_steps: int, key: jax.Array) ->
     Raises:
         UserError: if the environment cannot be drawn.
     """
-    one = _compiled_episode if isinstance(player.env, Environment) else _host_episode
+    compiled = isinstance(player.env, Environment)
+    one = _compiled_episode if compiled else _host_episode
+    several = compiled and player.env.num_agents > 1  # whose observations have an axis for them already
 
     @jax.jit
     def act(observation: PyTree, carry: PyTree, key: jax.Array) -> tuple[PyTree, PyTree]:
-        batch = jax.tree.map(lambda x: jnp.asarray(x)[None], observation)
+        batch = observation if several else jax.tree.map(lambda x: jnp.asarray(x)[None], observation)
         action, carry, _ = player.agent.act(player.policy, batch, carry, key, player.hp, player.explore)
-        return jax.tree.map(lambda x: x[0], action), carry
+        return action if several else jax.tree.map(lambda x: x[0], action), carry
 
     for episode in range(num_episodes):
         total = 0.0
@@ -179,14 +181,14 @@ def _compiled_episode(player: Player, act: Any, key: jax.Array, max_steps: int) 
     step = jax.jit(env.step)
     reset_key, key = jax.random.split(key)
     state, observation = jax.jit(env.reset)(reset_key)
-    carry = player.agent.initial_carry(1)
+    carry = player.agent.initial_carry(env.num_agents)
     yield env.render(state), 0.0
     for t in range(min(max_steps, env.max_episode_steps or LONGEST_EPISODE)):
         act_key, env_key = jax.random.split(jax.random.fold_in(key, t))
         action, carry = act(observation, carry, act_key)
         state, timestep = step(state, action, env_key)
         observation = timestep.observation
-        yield env.render(state), float(np.sum(timestep.reward))
+        yield env.render(state), float(np.sum(timestep.reward)) / env.num_agents
         if timestep.terminated or timestep.truncated:
             return
 

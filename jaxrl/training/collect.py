@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.envs.environment import Environment
+from jaxrl.envs.environment import Environment, reset_rows, step_rows
 from jaxrl.training.staged_scan import staged_scan
 from jaxrl.types import Algorithm, Array, Key, PyTree, Rollout, TimeStep, Transition
 
@@ -23,8 +23,8 @@ class Actors(NamedTuple):
 
 
 def reset_actors(agent: Algorithm, env: Environment, num_envs: int, key: Key) -> Actors:
-    """Start ``num_envs`` episodes."""
-    env_state, observation = jax.vmap(env.reset)(jax.random.split(key, num_envs))
+    """Start episodes with ``num_envs`` rows: one for each environment, or for each agent of it."""
+    env_state, observation = reset_rows(env, jax.random.split(key, num_envs))
     return Actors(env_state, observation, agent.initial_carry(num_envs))
 
 
@@ -55,7 +55,7 @@ def step_actors(
     num_envs = jax.tree.leaves(actors.observation)[0].shape[0]
     act_key, env_keys = act_and_env_keys(key, num_envs)
     action, carry, extras = choose(actors.observation, actors.carry, act_key)
-    env_state, timestep = jax.vmap(env.step)(actors.env, action, env_keys)
+    env_state, timestep = step_rows(env, actors.env, action, env_keys)
     transition = Transition(
         actors.observation, action, timestep.reward, timestep.terminated, timestep.truncated, timestep.next_observation
     )

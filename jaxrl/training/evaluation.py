@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.environment import Environment
+from jaxrl.envs.environment import Environment, reset_rows, step_rows
 from jaxrl.envs.wrappers import episode_statistics, rescale_action
 from jaxrl.types import Algorithm, Array, Key, PyTree
 
@@ -47,7 +47,7 @@ def evaluate(
         policy: ``agent.policy(state)``.
         key: consumed.
         hp: resolved hyper-parameters.
-        num_episodes: N.
+        num_episodes: N; of several agents each has a return of its own, and N is rounded up to whole environments.
         deterministic: act without exploration.
         max_steps: bound of the loop; by default the environment's time limit, or ``LONGEST_EPISODE``.
 
@@ -56,8 +56,9 @@ def evaluate(
     """
     limit = max_steps or env.max_episode_steps or LONGEST_EPISODE
     env = episode_statistics(rescale_action(env))
+    num_episodes = -(-num_episodes // env.num_agents) * env.num_agents
     reset_key, step_key = jax.random.split(key)
-    state, observation = jax.vmap(env.reset)(jax.random.split(reset_key, num_episodes))
+    state, observation = reset_rows(env, jax.random.split(reset_key, num_episodes))
     alive = jnp.ones((num_episodes,), bool)
     results = jnp.zeros((num_episodes,)), jnp.zeros((num_episodes,), jnp.int32)
 
@@ -69,7 +70,7 @@ def evaluate(
         t, alive, state, observation, carry, (returns, lengths) = loop
         act_key, env_key = jax.random.split(jax.random.fold_in(step_key, t))
         action, carry, _ = agent.act(policy, observation, carry, act_key, hp, not deterministic)
-        state, timestep = jax.vmap(env.step)(state, action, jax.random.split(env_key, num_episodes))
+        state, timestep = step_rows(env, state, action, jax.random.split(env_key, num_episodes))
         returns = jnp.where(alive, timestep.info["episode_return"], returns)
         lengths = jnp.where(alive, timestep.info["episode_length"], lengths)
         alive &= ~(timestep.terminated | timestep.truncated)

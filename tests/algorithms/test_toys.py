@@ -9,6 +9,7 @@ import pytest
 from jaxrl import training
 from jaxrl.algorithms import a3c, ppo
 from jaxrl.envs import toys
+from jaxrl.envs.environment import reset_rows, step_rows
 from jaxrl.schedules import linear
 
 HP = ppo.Hyperparameters(learning_rate=linear(5e-3, 0.0, fraction=1.0), entropy_coefficient=0.0, discount=0.95)
@@ -31,6 +32,11 @@ def score(env, total_steps, hp=HP, auxiliary=None, **switches):
     result = jax.jit(train)(jax.random.key(0), hp)
     mean_return = float(result.evaluation.mean_return)
     return mean_return if auxiliary is None else (mean_return, result.metrics.losses["auxiliary_loss"])
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_one_policy_of_several_agents(privileged):
+    assert score(toys.team(4, privileged), 16_000) >= 0.95
 
 
 def test_masked_actions():
@@ -111,9 +117,9 @@ def test_an_auxiliary_loss_shapes_the_actor_and_learns_by_itself(switches, key):
 def test_a_toy_is_what_its_spaces_say(name, key):
     env = toys.TOYS[name]()
     agent = ppo.make(env.spec, ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,)))
-    state, observation = jax.vmap(env.reset)(jax.random.split(key, 2))
+    state, observation = reset_rows(env, jax.random.split(key, 2))
     action = agent.act(agent.policy(agent.init(key, HP)), observation, (), key, HP)[0]
-    _, timestep = jax.vmap(env.step)(state, action, jax.random.split(key, 2))
+    _, timestep = step_rows(env, state, action, jax.random.split(key, 2))
     assert timestep.reward.shape == (2, *env.reward_shape)
     assert jax.tree.map(jnp.shape, timestep.observation) == jax.tree.map(jnp.shape, observation)
 
