@@ -77,27 +77,27 @@ def num_choices(action_space: spaces.Space) -> int:
     return 0
 
 
-def vectors(space: spaces.Space, observation: PyTree) -> PyTree:
-    """What a normaliser takes of an observation: each ``Box`` but images and bytes; None for the rest."""
+def normalizable(space: spaces.Space, observation: PyTree, images: bool = False) -> PyTree:
+    """What a normaliser takes of an observation: each ``Box`` but images and bytes, or those too; None for the rest."""
     match space:
         case spaces.Dict():
             names = [name for name in space.spaces if name not in (ACTION_MASK, AUXILIARY)]
-            return {name: vectors(space[name], observation[name]) for name in names}
+            return {name: normalizable(space[name], observation[name], images) for name in names}
         case spaces.Tuple():
-            return tuple(vectors(s, x) for s, x in zip(space.spaces, observation, strict=True))
-        case spaces.Box() if len(space.shape) < 3 and space.dtype != np.uint8:
+            return tuple(normalizable(s, x, images) for s, x in zip(space.spaces, observation, strict=True))
+        case spaces.Box() if images or (len(space.shape) < 3 and space.dtype != np.uint8):
             return observation
     return None
 
 
-def with_vectors(space: spaces.Space, observation: PyTree, replaced: PyTree) -> PyTree:
-    """The observation with the parts that ``vectors`` took replaced."""
+def with_replaced(space: spaces.Space, observation: PyTree, replaced: PyTree) -> PyTree:
+    """The observation with the parts that ``normalizable`` took replaced."""
     match space:
         case spaces.Dict():
             return {
-                name: with_vectors(s, observation[name], replaced[name]) if name in replaced else observation[name]
+                name: with_replaced(s, observation[name], replaced[name]) if name in replaced else observation[name]
                 for name, s in space.spaces.items()
             }
         case spaces.Tuple():
-            return tuple(with_vectors(*x) for x in zip(space.spaces, observation, replaced, strict=True))
+            return tuple(with_replaced(*x) for x in zip(space.spaces, observation, replaced, strict=True))
     return observation if replaced is None else replaced

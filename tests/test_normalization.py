@@ -37,9 +37,26 @@ def test_masked_items_do_not_count(rng):
     np.testing.assert_array_equal(none.variance, got.variance)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("batch", [(7, 6), (13,), (1,)])
+def test_large_items_are_added_up_alike(rng, batch, masked):
+    """Bytes too, whose sums are of floats."""
+    size = normalization.LARGE
+    x = {"bytes": rng.integers(0, 255, (*batch, size)).astype(np.uint8), "floats": rng.normal(9, 2, (*batch, 2, size))}
+    mask = np.ones(batch, bool)
+    mask[..., 0] = len(batch) == 1 or not masked
+    start = normalization.init(jax.tree.map(lambda x: jnp.zeros(x.shape[len(batch) :]), x))
+    got = jax.jit(normalization.update)(start, x, mask if masked else None)
+    for name in x:
+        np.testing.assert_allclose(got.mean[name], x[name][mask].mean(0), rtol=1e-5)
+        np.testing.assert_allclose(got.variance[name], x[name][mask].var(0), rtol=1e-4, atol=1e-6)
+
+
 def test_before_the_first_batch_nothing_changes(rng):
     x = rng.normal(size=(5, 3)).astype(np.float32)
     np.testing.assert_allclose(normalization.apply(normalization.init(jnp.zeros(3)), x), x, rtol=1e-6)
+    bytes_ = np.array([0, 51, 255], np.uint8)
+    np.testing.assert_allclose(normalization.apply(normalization.init(bytes_), bytes_), [0, 0.2, 1], rtol=1e-6)
 
 
 def test_apply_and_undo(rng):

@@ -51,9 +51,11 @@ def test_the_mask_is_taken_out_and_has_an_entry_for_each_choice():
 
 
 def test_vectors_are_all_but_masks_and_images():
-    taken = observations.vectors(SPACE, observation())
+    taken = observations.normalizable(SPACE, observation())
     assert jax.tree.map(jnp.shape, taken) == {"image": None, "privileged": (1, 2), "vector": (1, 3)}
-    back = observations.with_vectors(SPACE, observation(), jax.tree.map(lambda x: 2 * x, taken))
+    images = observations.normalizable(SPACE, observation(), images=True)
+    assert jax.tree.map(jnp.shape, images) == {**jax.tree.map(jnp.shape, taken), "image": observation()["image"].shape}
+    back = observations.with_replaced(SPACE, observation(), jax.tree.map(lambda x: 2 * x, taken))
     assert back["vector"][0, 0] == 2
     assert back["privileged"][0, 0] == 2
     assert back["image"].dtype == jnp.uint8

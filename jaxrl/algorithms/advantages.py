@@ -78,7 +78,9 @@ def observe(networks: Networks, normalizers: Normalizers, rollout: Rollout) -> N
     c = networks.config
     if not c.normalize_observation:
         return normalizers
-    seen = observations.vectors(networks.spec.observation_space, rollout.transitions.observation)
+    seen = observations.normalizable(
+        networks.spec.observation_space, rollout.transitions.observation, c.normalize_images
+    )
     return normalizers._replace(
         observation=normalization.update(normalizers.observation, seen, rollout.valid, c.axis_name)
     )

@@ -86,6 +86,8 @@ class Config(rollouts.Config):
     observation before (``current_value``), as where simulators do not tell the final one."""
     normalize_observation: bool = False
     """Whether to give observations (not images) mean 0 and deviation 1, by running statistics."""
+    normalize_images: bool = False
+    """Whether images too, each pixel by statistics of its own."""
     normalize_reward: bool = False
     """Whether to divide rewards by the running deviation of their discounted sum."""
     normalize_value: bool = False
@@ -109,6 +111,10 @@ class Config(rollouts.Config):
         require_choice(self, "value_head", ("scalar", "two_hot"))
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "bootstrap", BOOTSTRAPS)
+        require(
+            not self.normalize_images or self.normalize_observation, "normalize_images", self.normalize_images,
+            "needs normalize_observation=True",
+        )  # fmt: skip
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
         raw_std(self.initial_std, self.std_parametrization, self.min_std)
         require(
@@ -241,7 +247,7 @@ class Networks:
     def init_normalizers(self) -> Normalizers:
         """Statistics of nothing."""
         c, space = self.config, self.spec.observation_space
-        example = observations.vectors(space, jax_spaces.zeros(space))
+        example = observations.normalizable(space, jax_spaces.zeros(space), c.normalize_images)
         reward = jnp.zeros(self.spec.reward_shape)
         sums = jnp.zeros((c.num_envs, *reward.shape))
         return Normalizers(
@@ -362,9 +368,9 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         """The observation, normalised."""
         if not config.normalize_observation:
             return observation
-        vectors = observations.vectors(whole, observation)
-        vectors = normalization.apply(policy.observation, vectors, normalization.CLIP)
-        return observations.with_vectors(whole, observation, vectors)
+        parts = observations.normalizable(whole, observation, config.normalize_images)
+        parts = normalization.apply(policy.observation, parts, normalization.CLIP)
+        return observations.with_replaced(whole, observation, parts)
 
     def inputs(side: str, observation: PyTree) -> Any:
         space, sees = (actor_space, actor_sees) if side == "actor" else (critic_space, critic_sees)

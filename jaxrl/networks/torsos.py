@@ -261,12 +261,12 @@ def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[t
 def torso_input(space: spaces.Space, observation: PyTree, kind: str) -> PyTree:
     """What a torso of a kind (of ``torso_kind``) is given: floats ``[..., n]``, or images ``[..., H, W, C]``.
 
-    Unsigned bytes are divided by 255. Of a ``Dict`` or ``Tuple`` with images it is ``Mixed``.
+    Bytes are divided by 255, unless they have been normalised. Of a ``Dict`` or ``Tuple`` with images it is ``Mixed``.
     """
     if kind == "mlp":
         return jax_spaces.flatten(space, observation)
     if isinstance(space, spaces.Box):
-        return observation.astype(jnp.float32) * (1 / 255 if space.dtype == np.uint8 else 1.0)
+        return observation.astype(jnp.float32) * (1 / 255 if observation.dtype == np.uint8 else 1.0)
     leaves = _leaves(space, observation)
     images = [torso_input(leaf, x, kind) for leaf, x in leaves if is_image(leaf)]
     return Mixed(images, [jax_spaces.flatten(leaf, x) for leaf, x in leaves if not is_image(leaf)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from jaxrl import normalization
 from jaxrl.algorithms import policy_value
 from jaxrl.algorithms.policy_value import Policy
 from jaxrl.envs import toys
@@ -47,6 +48,25 @@ def test_sizes_of_the_critic_and_switches_of_dense_layers(key, recurrent):
     assert kernels("critic") == [(2, 5)]
     # Bias, scale and bias of the normalisation, for each layer.
     assert [s for s in shapes(params["actor"]) if len(s) == 1] == [(4,)] * 3 + [(6,)] * 3
+
+
+def test_pixels_are_normalised_by_their_own_statistics(key, rng):
+    """Like floats that were normalised before, which are not divided by 255."""
+    spec = toys.mixture().spec
+    switches = {"normalize_observation": True, "normalize_images": True, "shared_torso": True}
+    networks = policy_value.make_networks(spec, policy_value.Config(**switches))
+    plain = policy_value.make_networks(spec, policy_value.Config(shared_torso=True))
+    seen = {"image": rng.integers(0, 255, (50, 6, 6, 1)).astype(np.uint8), "number": rng.normal(size=(50, 1))}
+    seen["number"] = seen["number"].astype(np.float32)
+    statistics = normalization.update(networks.init_normalizers().observation, seen)
+    params = networks.init(key)
+    normal = {name: (x - x.mean(0)) / x.std(0) for name, x in seen.items()}
+    got, _ = networks.act(Policy(params, statistics), seen, ())
+    want, _ = plain.act(Policy(params, ()), jax.tree.map(jnp.float32, normal), ())
+    other, _ = plain.act(Policy(params, ()), seen, ())
+    actions = {"number": jnp.zeros((50, 1)), "side": jnp.zeros(50, jnp.int32)}
+    np.testing.assert_allclose(got.log_prob(actions), want.log_prob(actions), rtol=1e-3, atol=1e-4)
+    assert np.abs(got.log_prob(actions) - other.log_prob(actions)).max() > 1e-3
 
 
 def test_masks_go_through_the_networks(key):

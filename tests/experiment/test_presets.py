@@ -259,7 +259,8 @@ VALUES = {
         "num_envs": 64, "rollout_length": 128, "num_minibatches": 4, "num_epochs": 4, "learning_rate": 3e-4,
         "value_coefficient": 2.0, "max_grad_norm": 1.0, "entropy_coefficient": 0.01, "clip_value_loss": False,
         "total_steps": 4_096_000, "reward_clip": 1.0, "adaptive_learning_rate": "epoch", "target_kl": 0.01,
-        "normalize_value": True, "shared_torso": True, "advantage_scope": "rollout",
+        "normalize_value": True, "shared_torso": True, "advantage_scope": "rollout", "normalize_observation": True,
+        "normalize_images": True,
     },
     # The action joins at the second layer; 1,000 random steps. Both DDPGs have twin critics.
     "ddpg/rlcycle-lillicrap2015": {

@@ -11,8 +11,7 @@ PRESETS = [
         env="Pong",
         source=(
             "rl_games, configs/atari/ppo_pong_envpool.yaml; a learning rate that adapts after each pass over the "
-            "rollout, as there for discrete actions, but by the divergence itself and not half the squared log-ratio; "
-            "not held: normalised images"
+            "rollout, as there for discrete actions, but by the divergence itself and not half the squared log-ratio"
         ),
         hyperparameters={
             "learning_rate": 3e-4,
@@ -34,6 +33,8 @@ PRESETS = [
             "activation": "elu",
             "shared_torso": True,
             "adaptive_learning_rate": "epoch",
+            "normalize_observation": True,
+            "normalize_images": True,
             "normalize_value": True,
             "advantage_scope": "rollout",
             "clip_value_loss": False,
