@@ -70,18 +70,19 @@ PRESETS = [
         algorithm="dqn",
         env="Pong",
         source=(
-            "dqn/bolts-pong with three steps, double and dueling; tuned here: half the batch (Obando-Ceron et al. "
-            "2023, arXiv 2310.03882), an update for two steps, learning rate raised by half and annealed, "
-            "exploration shortened"
+            "dqn/bolts-pong with three steps, double and dueling; tuned here for two cores: the network of Mnih et al. "
+            "2013 (arXiv 1312.5602), an update for two steps, learning rate doubled and annealed, exploration shortened"
         ),
         hyperparameters={
-            "learning_rate": linear(1.5e-4, 0.0, fraction=1.0),
+            "learning_rate": linear(2e-4, 0.0, fraction=1.0),
             "discount": 0.99,
             "epsilon": linear(1.0, 0.01, steps=50_000),
             "max_grad_norm": 10.0,
         },
         config={
             "num_envs": 4,
+            "torso": "conv",
+            "convolutions": ((16, 8, 4), (32, 4, 2)),
             "hidden_sizes": (),
             "head_sizes": (256,),
             "double_q": True,
@@ -91,7 +92,7 @@ PRESETS = [
             "target_update": "hard",
             "target_update_period": 500,
             "buffer_size": 100_000,
-            "batch_size": 16,
+            "batch_size": 32,
             "prefill": 5_000,
             "updates_per_iteration": 2,
         },
