@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -79,7 +80,32 @@ def _product(x: Array, kernel: Array, stride: int, pads: list[tuple[int, int]], 
         stride = 1
     last = lambda start, n: start + (n - 1) * stride + 1
     slices = [x[:, i : last(i, height) : stride, j : last(j, width) : stride] for i in range(size) for j in range(size)]
-    return jnp.concatenate(slices, axis=-1) @ kernel.reshape(-1, features)
+    return _multiply(jnp.concatenate(slices, axis=-1), kernel.reshape(-1, features))
+
+
+@jax.custom_vjp
+def _multiply(patches: Array, kernel: Array) -> Array:
+    """``[..., K]`` patches times the kernel ``[K, F]``.
+
+    The kernel's gradient is a product whose result is small and whose inner dimension is long. On the CPU it takes two
+    to four times as long in one piece as in two, of which the patches are the right-hand side.
+    """
+    return patches @ kernel
+
+
+def _multiply_forward(patches: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return patches @ kernel, (patches, kernel)
+
+
+def _multiply_backward(residuals: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    patches, kernel = residuals
+    pieces = 2 if math.prod(gradient.shape[:-1]) % 2 == 0 else 1
+    rows = lambda x: x.reshape(pieces, -1, x.shape[-1])
+    of_kernel = jnp.einsum("nmf,nmk->nfk", rows(gradient), rows(patches))
+    return gradient @ kernel.T, jnp.sum(of_kernel, axis=0).T
+
+
+_multiply.defvjp(_multiply_forward, _multiply_backward)
 
 
 def _convolve(x: Array, kernel: Array, stride: int, padding: str) -> Array:
