@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -273,12 +273,13 @@ def parse_grid(options: Sequence[str]) -> dict[str, list[str]]:
     return grid
 
 
-def prepare_jax(num_lanes: int, env: str = "") -> None:
+def prepare_jax(num_lanes: int, env: str = "", large: bool = False) -> None:
     """Before JAX starts: as many CPU devices as the lanes can use, and a compilation cache that outlives the process.
 
     Args:
         num_lanes: runs side by side.
         env: an environment's id; one of the host is stepped by a single process.
+        large: whether matrix products are worth several threads where there is one device.
     """
     import jax
 
@@ -289,7 +290,7 @@ def prepare_jax(num_lanes: int, env: str = "") -> None:
         count = max(n for n in range(1, cores + 1) if num_lanes % n == 0)
         # JAX may have been used before, when this is called from Python.
         with contextlib.suppress(RuntimeError):
-            use_cpu_devices(count)
+            use_cpu_devices(count, large=large)
     cache = compilation_cache()
     if cache is not None and not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(cache))
@@ -359,7 +360,7 @@ def _train(command: Train, dynamic: dict[str, dict[str, str]]) -> None:
         stored = settings.load(directory)
         progress, wandb = options.pop("progress"), options.pop("wandb")
         settings.require_same(stored, options)
-        prepare_jax(stored.num_seeds, stored.env)
+        prepare_jax(stored.num_seeds, stored.env, settings.has_large_products(stored))
         _report(run.resume(directory, wandb=wandb, progress=progress))
         return
     if command.algorithm is None:
@@ -369,10 +370,21 @@ def _train(command: Train, dynamic: dict[str, dict[str, str]]) -> None:
     if command.env is None:
         raise UserError(f"which environment? jaxrl train {command.algorithm} --env ID (see jaxrl list environments)")
     options |= {"seed": command.seed or 0, "num_seeds": 1 if command.num_seeds is None else command.num_seeds}
-    prepare_jax(max(1, options["num_seeds"]), command.env)
+    prepare_jax(max(1, options["num_seeds"]), command.env, _has_large_products(options))
     from jaxrl.experiment import run
 
     _report(run.train(out=out, **options))
+
+
+def _has_large_products(options: Mapping[str, Any]) -> bool:
+    from jaxrl.experiment import settings
+
+    names = ("total_steps", "preset", "config")
+    try:
+        made = settings.make_settings(options["algorithm"], options["env"], **{name: options[name] for name in names})
+    except UserError:
+        return False  # that it cannot be is said by ``run.train``, with all that may be wrong
+    return settings.has_large_products(made)
 
 
 def _overrides(dynamic: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import typing
 from collections.abc import Iterator, Mapping
@@ -71,6 +72,23 @@ class Built(NamedTuple):
     env: Any
     """An ``Environment`` or a ``HostEnvironment``."""
     hp: Any
+
+
+LARGE = 4 * 2**20
+"""Multiplications in one product, from which on several threads do it faster than one."""
+_IMAGE = 10**7
+"""Multiplications for an image of Atari, in a network of convolutions."""
+
+
+def has_large_products(settings: RunSettings) -> bool:
+    """Whether a gradient step has matrix products that are worth several threads."""
+    c = settings.config
+    batch = c.get("batch_size") or c["num_envs"] * c["rollout_length"] // c.get("num_minibatches", 1)
+    if settings.env.startswith(("atari:", "ALE/")):
+        return batch * _IMAGE > LARGE
+    layers = [c.get(name) or () for name in ("hidden_sizes", "head_sizes", "critic_sizes")]
+    widest = max((a * b for sizes in layers for a, b in itertools.pairwise(sizes)), default=0)
+    return batch * widest > LARGE
 
 
 def make_settings(

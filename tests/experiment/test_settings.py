@@ -1,4 +1,7 @@
 import dataclasses
+import os
+import subprocess
+import sys
 from typing import Literal
 
 import jax
@@ -21,6 +24,7 @@ from jaxrl.experiment.values import (
     split_top_level,
 )  # fmt: skip
 from jaxrl.schedules import Schedule, linear, piecewise
+from jaxrl.threads import available_cores
 
 
 def refused(function, *args, **kwargs) -> str:
@@ -379,3 +383,41 @@ class TestResumedSettings:
     )
     def test_other_settings_are_refused_by_name(self, given, words):
         assert words in refused(require_same, self.settings, given)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "env", "config", "large"),
+    [
+        ("sac", "gymnasium:HalfCheetah-v5", {}, True),
+        ("sac", "Pendulum-v1", {}, False),
+        ("crossq", "gymnasium:HalfCheetah-v5", {"critic_sizes": (1024, 1024)}, True),
+        ("ppo", "CartPole-v1", {}, False),
+        ("ppo", "Pendulum-v1", {"hidden_sizes": (512, 512), "num_minibatches": 1}, True),
+        ("dqn", "atari:Pong", {}, True),
+        ("dqn", "CartPole-v1", {"hidden_sizes": (4096,)}, False),
+    ],
+)
+def test_which_products_are_worth_threads(algorithm, env, config, large):
+    assert run_settings.has_large_products(make_settings(algorithm, env, 1_000, config=config)) is large
+
+
+@pytest.mark.parametrize(("width", "several"), [("16,16", False), ("256,256", True)])
+def test_the_pool_is_sized_before_jax_starts(width, several):
+    """In a process of its own, as the command line does it."""
+    script = f"""
+import os
+from jax._src import xla_bridge
+from jaxrl.experiment import cli
+options = {{"algorithm": "sac", "env": "gymnasium:Pendulum-v1", "total_steps": 2000, "preset": "none",
+            "config": {{"hidden_sizes": "({width})"}}}}
+large = cli._has_large_products(options)
+assert not xla_bridge.backends_are_initialized()
+cli.prepare_jax(1, options["env"], large)
+import jax
+assert jax.device_count() == 1
+print(os.environ["NPROC"])
+"""
+    env = {name: value for name, value in os.environ.items() if name not in ("NPROC", "PJRT_NPROC", "JAXRL_NPROC")}
+    env |= {"JAX_PLATFORMS": "cpu", "JAXRL_CACHE_DIR": "off"}
+    out = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+    assert int(out) == (max(4, available_cores()) if several else 1)
