@@ -25,6 +25,12 @@ def require_positive(config: Any, *fields: str) -> None:
         )
 
 
+def require_scalar_reward(name: str, spec: Any) -> None:
+    """Raise if an environment gives vectors of rewards, which an algorithm does not take."""
+    shape = spec.reward_shape
+    require(not shape, "reward_shape", shape, f"{name} needs a scalar reward; ppo takes vectors")
+
+
 def require_choice(config: Any, field: str, choices: Iterable[str]) -> None:
     """Raise unless a field of a configuration is one of the choices, and name the nearest one."""
     value = getattr(config, field)

@@ -31,7 +31,7 @@ from jaxrl.networks.actor_critic import NORMALIZATIONS, Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Initializer, symmetric_uniform, torso_input, torso_kind
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec, Transition
-from jaxrl.validation import require, require_choice, require_positive
+from jaxrl.validation import require, require_choice, require_positive, require_scalar_reward
 
 ACTOR_VALUES: dict[str, Callable[[Array], Array]] = {
     "first": lambda values: values[0],
@@ -285,8 +285,9 @@ def make_actor_critic(
         state_value: whether targets come from a network of state values, that has a target network of its own.
 
     Raises:
-        ValueError: if the torso does not suit the observations, or they cannot be normalised.
+        ValueError: if the torso does not suit the observations, they cannot be normalised, or rewards are vectors.
     """
+    require_scalar_reward(name, spec)
     kind = torso_kind(spec.observation_space, config.torso)
     require(
         not config.normalize_observation or kind == "mlp", "normalize_observation", config.normalize_observation,

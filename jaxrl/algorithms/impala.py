@@ -23,7 +23,7 @@ from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
-from jaxrl.validation import require, require_positive
+from jaxrl.validation import require, require_positive, require_scalar_reward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
     Raises:
         ValueError: for an action space that the policies do not cover, or a torso that does not suit observations.
     """
-    require(not spec.reward_shape, "reward_shape", spec.reward_shape, "impala needs a scalar reward; ppo takes vectors")
+    require_scalar_reward("impala", spec)
     networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
 

@@ -34,7 +34,7 @@ from jaxrl.networks.torsos import (
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
-from jaxrl.validation import require_choice, require_positive
+from jaxrl.validation import require_choice, require_positive, require_scalar_reward
 
 EXPLORATION = ("auto", "greedy", "epsilon_greedy", "epsilon_ladder", "boltzmann")
 
@@ -173,8 +173,10 @@ def setting(name: str, spec: Spec, config: Config) -> Setting:
     """Look at an environment's spaces.
 
     Raises:
-        ValueError: if the action space is not ``Discrete``, or the torso does not suit the observations.
+        ValueError: if the action space is not ``Discrete``, the torso does not suit the observations, or rewards are
+            vectors.
     """
+    require_scalar_reward(name, spec)
     space = spec.action_space
     if not isinstance(space, spaces.Discrete):
         raise ValueError(f"{name} needs a Discrete action space, got {space} of {spec.name}; ppo takes a Box too")

@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import training
-from jaxrl.algorithms import actor_critic, crossq, ddpg, droq, redq, sac, sac_discrete, td3, tqc
+from jaxrl.algorithms import actor_critic, crossq, ddpg, dqn, droq, impala, pqn, redq, sac, sac_discrete, td3, tqc
 from jaxrl.envs import probes
 from jaxrl.losses.distributional import midpoint_taus
 from jaxrl.types import Sample, Spec, Transition
@@ -426,6 +426,11 @@ class TestBadInput:
         unbounded = dataclasses.replace(BOX, action_space=spaces.Box(-np.inf, np.inf, (2,), np.float32))
         with pytest.raises(ValueError, match=r"bounded actions.*ppo"):
             module.make(unbounded)
+
+    @pytest.mark.parametrize(("module", "spec"), [(sac, "box"), (dqn, "discrete"), (pqn, "discrete"), (impala, "box")])
+    def test_vectors_of_rewards_are_for_ppo(self, module, spec):
+        with pytest.raises(ValueError, match=r"reward_shape=\(2,\): .* needs a scalar reward; ppo takes vectors"):
+            module.make(dataclasses.replace({"box": BOX, "discrete": DISCRETE}[spec], reward_shape=(2,)))
 
     def test_discrete_sac_needs_finitely_many_actions(self):
         with pytest.raises(ValueError, match=r"Discrete.*sac takes a Box"):
