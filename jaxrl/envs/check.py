@@ -373,7 +373,7 @@ def _strong(state: PyTree, function: str) -> PyTree:
             f"{where} is a {type(leaf).__name__}: make it a JAX array (jnp.zeros((), jnp.int32))",
         )
         _require(
-            not leaf.weak_type,
+            not getattr(leaf, "weak_type", False),  # keys have none
             f"{where} has a weak type, which changes in a loop: give its dtype (jnp.zeros((), jnp.int32))",
         )
     return state

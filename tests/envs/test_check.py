@@ -255,3 +255,17 @@ def test_a_time_limit_of_the_host_is_checked(Counter):
 def test_time_steps_are_pytrees():
     timestep = TimeStep(jnp.zeros(1), jnp.zeros(1), jnp.zeros(()), jnp.array(False), jnp.array(False), {})
     assert len(jax.tree.leaves(timestep)) == 5
+
+
+def test_a_state_may_hold_a_key():
+    def reset(key):
+        return (key, jnp.int32(0)), jnp.zeros(1)
+
+    def step(state, action, key):
+        own, t = state
+        own, draw = jax.random.split(own)
+        return (own, t + 1), transition_step(jax.random.uniform(draw, (1,)), 1.0, t == 4)
+
+    space = spaces.Box(0, 1, (1,), np.float32)
+    env = envs.Environment("keyed", space, spaces.Discrete(2), reset, step, max_episode_steps=5)
+    assert envs.check(env).episodes > 0
