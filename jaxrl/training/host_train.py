@@ -34,6 +34,7 @@ class HostTrainState(NamedTuple):
     agent: PyTree
     carry: PyTree
     buffer: PyTree
+    """The ``Replay``; ``()`` on-policy."""
     key: Key
     iteration: Counter
 
@@ -218,7 +219,7 @@ class HostRunner:
         steps, count = _over_time(records), len(records)
         if self.agent.observe is not None:
             agent = self._run(("observe", count), agent, *steps, state.iteration, self.hp)
-        return agent, self._run(("add", count), buffer, *steps)
+        return agent, self._run(("add", count), buffer, *steps, state.iteration, self.hp)
 
     # The simulators.
 
@@ -309,7 +310,9 @@ class _Programs:
         def init(seed, hp):
             key = jax.random.key(seed)
             state = agent.init(key_for(key, Purpose.INIT), self._hp(hp, Counter.zero()))
-            buffer = agent.feed.buffer.init() if isinstance(agent.feed, OffPolicy) else ()
+            buffer = ()
+            if isinstance(agent.feed, OffPolicy):
+                buffer = Replay(agent.feed.buffer.init(), nothing_pending(agent.feed))
             return HostTrainState(state, agent.initial_carry(agent.feed.num_envs), buffer, key, Counter.zero())
 
         return init, (0, None)
@@ -355,7 +358,14 @@ class _Programs:
         return update, (0, 0, 0, 0, 0, None)
 
     def _add(self):
-        return _each_step(self.agent.feed.buffer.add), (0, 0, 0)
+        feed = self.agent.feed
+
+        def add(replay, transitions, valid, iteration, hp):
+            # Before new transitions take the places of those that the priorities are of.
+            replay = set_pending(feed, replay, self._hp(hp, iteration))
+            return replay._replace(buffer=_each_step(feed.buffer.add)(replay.buffer, transitions, valid))
+
+        return add, (0, 0, 0, 0, None)
 
     def _observe(self):
         def observe(agent_state, transitions, valid, iteration, hp):
@@ -366,19 +376,16 @@ class _Programs:
         return observe, (0, 0, 0, 0, None)
 
     def _interrupt(self):
-        return self.agent.feed.buffer.interrupt, (0,)
+        return lambda replay: replay._replace(buffer=self.agent.feed.buffer.interrupt(replay.buffer)), (0,)
 
     def _interrupt_agent(self):
         return self.agent.interrupt, (0,)
 
     def _learn(self):
-        feed = self.agent.feed
-
-        def learn_(agent_state, buffer, key, iteration, hp):
+        def learn_(agent_state, replay, key, iteration, hp):
             key, hp = key_for(key, Purpose.UPDATE, iteration), self._hp(hp, iteration)
-            replay = Replay(buffer, nothing_pending(feed))
             agent_state, replay, metrics = learn(self.agent, agent_state, replay, key, hp)
-            return agent_state, set_pending(feed, replay, hp).buffer, metrics, iteration.add(1)
+            return agent_state, replay, metrics, iteration.add(1)
 
         return learn_, (0, 0, 0, 0, None)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import dqn, ppo, sac_discrete
+from jaxrl.algorithms import ddpg, dqn, ppo, sac_discrete
 from jaxrl.counters import Counter
 from jaxrl.envs import toys
 from jaxrl.envs.gymnax_adapter import make
@@ -73,7 +74,13 @@ def small(name, spec):
         }[name]
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
-    module, switches = (dqn, {}) if name == "dqn" else (sac_discrete, normalized)
+    replay = {"prioritized": True, "n_step": 3}
+    module, switches = {
+        "dqn": (dqn, {}),
+        "dqn-prioritized": (dqn, replay),
+        "ddpg-prioritized": (ddpg, {**replay, **normalized, "exploration": "ornstein_uhlenbeck"}),
+        "sac_discrete": (sac_discrete, normalized),
+    }[name]
     config = module.Config(
         hidden_sizes=(8,),
         batch_size=8,
@@ -87,9 +94,21 @@ def small(name, spec):
     return module.make(spec, config)
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "ppo-goes-on", "ppo-vectors", "dqn", "sac_discrete"])
+def short_pendulum():
+    """Episodes of five steps, so that exploration and sums of rewards begin anew."""
+    return make("Pendulum-v1", max_episode_steps=5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ppo", "ppo-recurrent", "ppo-goes-on", "ppo-vectors", "dqn", "dqn-prioritized", "ddpg-prioritized",
+        "sac_discrete",
+    ],
+)  # fmt: skip
 def test_host_and_compiled_training_agree(name):
-    env = fixed_start(toys.two_rewards) if name == "ppo-vectors" else fixed_start()
+    of = {"ppo-vectors": (toys.two_rewards,), "ddpg-prioritized": (short_pendulum,)}.get(name, ())
+    env = fixed_start(*of)
     agent = small(name, env.spec)
     states, reports = [], []
     runs = training.make_runner(agent, env, 640, [3, 4]), HostRunner(agent, host(env), 640, [3, 4], overlap=False)
@@ -103,9 +122,7 @@ def test_host_and_compiled_training_agree(name):
     np.testing.assert_array_equal(reports[0].episodes, reports[1].episodes)
     close(reports[0].episode_return, reports[1].episode_return)
     jax.tree.map(close, reports[0].losses, reports[1].losses)
-    if name == "dqn":
-        filled = states[0].buffer.buffer.ring.filled, states[1].buffer.ring.filled
-        np.testing.assert_array_equal(*map(np.asarray, filled))
+    jax.tree.map(lambda x, y: close(np.asarray(x), np.asarray(y)), states[0].buffer, states[1].buffer)
 
 
 def test_learning_while_the_simulators_step_does_not_see_what_they_will_return():
@@ -117,11 +134,36 @@ def test_learning_while_the_simulators_step_does_not_see_what_they_will_return()
     before = jax.tree.map(lambda x: jnp.copy(x[0]), state.agent)
     key = key_for(state.key[0], Purpose.UPDATE, Counter.zero())
     hp = resolve(agent.hyperparameters, 16.0, 16.0 / 640)
-    expected, _, _ = jax.jit(lambda a, b, k: learn(agent, a, Replay(b, ()), k, hp))(before, buffer, key)
+    expected, _, _ = jax.jit(lambda a, b, k: learn(agent, a, b, k, hp))(before, buffer, key)
     after, _ = run.advance(state, 1)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
     jax.tree.map(lambda x, y: close(x, y[0]), expected, after.agent)
-    assert int(after.buffer.ring.filled[0, 0]) == 8 + 2
+    assert int(after.buffer.buffer.ring.filled[0, 0]) == 8 + 2
+
+
+@pytest.mark.parametrize("updates", [1, 2])
+@pytest.mark.parametrize("seeds", [[3], [3, 4]])
+def test_no_program_copies_a_large_buffer(monkeypatch, updates, seeds):
+    capacity = 100_000
+    env = fixed_start()
+    config = dqn.Config(
+        hidden_sizes=(8,), batch_size=8, buffer_size=capacity, prefill=16, num_envs=2, steps_per_update=2,
+        updates_per_iteration=updates, prioritized=True, n_step=3,
+    )  # fmt: skip
+    run, given = HostRunner(dqn.make(env.spec, config), host(env), 640, seeds), {}
+    call = run._run
+
+    def recorded(name, *args):
+        given[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), args)
+        return call(name, *args)
+
+    monkeypatch.setattr(run, "_run", recorded)
+    run.advance(run.init(), 1)
+    for name in ("learn", ("add", 2)):
+        compiled = run._compiled[name].lower(*given[name]).compile()
+        copies = [line for line in compiled.as_text().splitlines() if re.search(rf"\b{capacity}\b\S* copy\(", line)]
+        assert not copies, name
+        assert compiled.memory_analysis().temp_size_in_bytes < 100_000, name
 
 
 @pytest.mark.parametrize("overlap", [True, False])
