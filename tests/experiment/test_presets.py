@@ -162,7 +162,7 @@ VALUES = {
         "epsilon": linear(1.0, 0.0, steps=1e5), "discount": 0.99, "tau": 0.005, "q_regularization": 0.0,
         "max_grad_norm": 10.0, "n_step": 3, "steps_per_update": 4, "learning_rate": 6.25e-5, "weight_decay": 0.0,
         "adam_epsilon": 1.5e-4, "num_atoms": 51, "v_min": -10.0, "v_max": 10.0, "head_sizes": (512,),
-        "noise": "factorised", "dueling": True,
+        "noise": "factorised", "dueling": True, "exploration": "epsilon_greedy",
         # Over 3e5 updates of 4 steps each, from the first on.
         "importance_exponent": linear(0.4, 1.0, steps=1_200_000, delay=40_000),
     },

@@ -52,7 +52,8 @@ PRESETS = [
         algorithm="rainbow",
         source=(
             "Dopamine, jax/agents/rainbow/configs/rainbow.gin: distributional, prioritised and of three steps, without "
-            "double, dueling and noise"
+            "double, dueling and noise; priorities there are of the cross-entropy, here of the divergence, which is "
+            "less by the target's entropy"
         ),
         # Both exponents are 1/2 in its code.
         hyperparameters={

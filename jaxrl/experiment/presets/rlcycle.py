@@ -93,6 +93,8 @@ PRESETS = [
             "hidden_sizes": (),
             "head_sizes": (512,),
             "double_q": False,
+            # Every selector is wrapped in an epsilon-greedy one there, that of noisy layers too.
+            "exploration": "epsilon_greedy",
             "dueling": True,
             "noise": "factorised",
             "noise_sigma": 0.5,
