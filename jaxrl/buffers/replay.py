@@ -51,8 +51,9 @@ def uniform_replay(
     storage = _storage(example, capacity, num_envs, n_steps, frame_stack)
 
     def sample(state: Any, key: Key, batch_size: int, hp: Any = None) -> Sample:
+        key, length_key = _keys(key, n_steps)
         places = sample_places(state.ring, storage.steps, key, batch_size, may_evict=storage.may_evict)
-        return _read(storage, state, places, jnp.ones((batch_size,)), n_steps, key, hp)
+        return _read(storage, state, places, jnp.ones((batch_size,)), n_steps, length_key, hp)
 
     return Buffer(
         init=storage.init,
@@ -123,10 +124,11 @@ def prioritized_replay(
         return PrioritizedState(added.state, sum_tree.set(state.tree, changed, values), state.largest)
 
     def sample(state: PrioritizedState, key: Key, batch_size: int, hp: Any) -> Sample:
+        key, length_key = _keys(key, n_steps)
         indices = sum_tree.stratified(state.tree, jax.random.uniform(key, (batch_size,)))
         probability = sum_tree.get(state.tree, indices) / sum_tree.total(state.tree)
         weights = (size(state) * probability) ** -hp.importance_exponent
-        return _read(storage, state.storage, indices, weights / jnp.max(weights), n_steps, key, hp)
+        return _read(storage, state.storage, indices, weights / jnp.max(weights), n_steps, length_key, hp)
 
     def set_priorities(state: PrioritizedState, indices: Array, priorities: Array, hp: Any) -> PrioritizedState:
         values = jnp.maximum(priorities, priority_epsilon) ** hp.priority_exponent
@@ -162,8 +164,14 @@ def _storage(example: PyTree, capacity: int, num_envs: int, n_steps: tuple[int, 
     return rows_storage(example, steps, num_envs)
 
 
+def _keys(key: Key, n_steps: tuple[int, int]) -> tuple[Key, Key | None]:
+    """Of the places, and of how many steps each spans where that is drawn."""
+    fewest, most = n_steps
+    return (key, None) if fewest == most else tuple(jax.random.split(key))
+
+
 def _read(
-    storage: Storage, state: Any, places: Array, weights: Array, n_steps: tuple[int, int], key: Key, hp: Any
+    storage: Storage, state: Any, places: Array, weights: Array, n_steps: tuple[int, int], key: Key | None, hp: Any
 ) -> Sample:
     """The transitions at ``places`` ``[B]``, each with the steps that follow it added up."""
     fewest, most = n_steps
@@ -171,8 +179,7 @@ def _read(
         return Sample(storage.read(state, places, None), places, weights, jnp.ones_like(places))
     window, held = following_places(state.ring, storage.steps, places, most)
     if fewest < most:
-        # The key has drawn the places.
-        drawn = uniform_below(jax.random.fold_in(key, 1), places.shape[0], jnp.asarray(most - fewest + 1))
+        drawn = uniform_below(key, places.shape[0], jnp.asarray(most - fewest + 1))
         held = jnp.minimum(held, fewest + drawn)
     reward, terminated, truncated = storage.ends(state, window)
     n = n_step_return(reward, terminated, truncated, hp.discount, held)
