@@ -7,12 +7,13 @@ An environment offers them by these names in its observation space, and nothing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from jaxrl import normalization
 from jaxrl import spaces as jax_spaces
 from jaxrl.validation import require
 
@@ -25,6 +26,38 @@ PRIVILEGED = "privileged"
 """What the critic sees beside the rest, and the actor does not."""
 AUXILIARY = "auxiliary"
 """What an auxiliary loss is to predict: neither actor nor critic sees it."""
+
+
+class Side(NamedTuple):
+    """What an actor or a critic is shown."""
+
+    space: spaces.Space
+    sees: Callable[[PyTree], PyTree]
+    """Takes an element of the space out of a whole observation."""
+
+
+class Sides(NamedTuple):
+    """What is shown to whom."""
+
+    actor: Side
+    critic: Side
+    allowed: Callable[[PyTree], Any]
+    """``allowed(observation)``: the mask ``[..., num_choices]`` of booleans; None without one."""
+
+
+def sides(space: spaces.Space, action_space: spaces.Space) -> Sides:
+    """Tell what actor and critic are shown of observations of a space.
+
+    Raises:
+        ValueError: if nothing is left for one of them, or the mask has another size than the action space has choices.
+    """
+    hidden = ACTION_MASK, AUXILIARY
+    mask = action_mask(space, action_space)
+    return Sides(
+        Side(*without(space, *hidden, PRIVILEGED)),
+        Side(*without(space, *hidden)),
+        (lambda observation: None) if mask is None else mask,
+    )
 
 
 def without(space: spaces.Space, *names: str) -> tuple[spaces.Space, Callable[[PyTree], PyTree]]:
@@ -50,6 +83,8 @@ def without(space: spaces.Space, *names: str) -> tuple[spaces.Space, Callable[[P
 def action_mask(space: spaces.Space, action_space: spaces.Space) -> Callable[[PyTree], Any] | None:
     """The function that takes the mask ``[..., num_choices]`` of booleans out of observations; None if there is none.
 
+    Where nothing is allowed, as may be after the last step of an episode, everything is.
+
     Raises:
         ValueError: if the mask has another size than the action space has choices.
     """
@@ -60,7 +95,12 @@ def action_mask(space: spaces.Space, action_space: spaces.Space) -> Callable[[Py
         size == choices and space.spaces[ACTION_MASK].shape == (size,), f"observation_space[{ACTION_MASK!r}]",
         space.spaces[ACTION_MASK], f"must be a vector of {choices} entries, one for each choice of {action_space}",
     )  # fmt: skip
-    return lambda observation: jnp.asarray(observation[ACTION_MASK]) != 0
+
+    def mask(observation: PyTree) -> Any:
+        allowed = jnp.asarray(observation[ACTION_MASK]) != 0
+        return allowed | ~jnp.any(allowed, axis=-1, keepdims=True)
+
+    return mask
 
 
 def num_choices(action_space: spaces.Space) -> int:
@@ -88,6 +128,12 @@ def normalizable(space: spaces.Space, observation: PyTree, images: bool = False)
         case spaces.Box() if images or (len(space.shape) < 3 and space.dtype != np.uint8):
             return observation
     return None
+
+
+def normalized(space: spaces.Space, observation: PyTree, statistics: Any, images: bool = False) -> PyTree:
+    """The observation with the parts that ``normalizable`` takes normalised by their statistics, and clipped."""
+    parts = normalizable(space, observation, images)
+    return with_replaced(space, observation, normalization.apply(statistics, parts, normalization.CLIP))
 
 
 def with_replaced(space: spaces.Space, observation: PyTree, replaced: PyTree) -> PyTree:

@@ -20,7 +20,7 @@ import optax
 from flax import struct
 from gymnasium import spaces
 
-from jaxrl import normalization
+from jaxrl import normalization, observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
 from jaxrl.algorithms.every import every
@@ -88,7 +88,7 @@ class Config(off_policy.Config):
     normalize_reward: bool = False
     """Whether to divide rewards by the running deviation of their discounted sums."""
     adam_b1: float = 0.9
-    """Decay of Adam's mean of gradients."""
+    """Decay of Adam's mean of gradients, of actor and critics."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,6 +178,20 @@ class Policy(NamedTuple):
 
     actor: Variables
     observations: Any
+
+
+class Seen(NamedTuple):
+    """What networks are given of observations."""
+
+    actor: PyTree
+    critic: PyTree
+    allowed: Array | None
+    """``[B, A]`` booleans, which of finitely many actions may be taken; None if all may."""
+
+    @property
+    def policy(self) -> tuple[PyTree, Array | None]:
+        """What an actor is called with."""
+        return self.actor, self.allowed
 
 
 class Draw(NamedTuple):
@@ -288,10 +302,13 @@ def make_actor_critic(
         ValueError: if the torso does not suit the observations, they cannot be normalised, or rewards are vectors.
     """
     require_scalar_reward(name, spec)
-    kind = torso_kind(spec.observation_space, config.torso)
+    whole, zeros = spec.observation_space, jax_spaces.zeros(spec.observation_space, (1,))
+    sides = observations.sides(whole, spec.action_space)
+    actor_kind, critic_kind = (torso_kind(side.space, config.torso) for side in (sides.actor, sides.critic))
     require(
-        not config.normalize_observation or kind == "mlp", "normalize_observation", config.normalize_observation,
-        f"is for features, not for images (torso={kind!r}), whose bytes are divided by 255",
+        not config.normalize_observation or bool(jax.tree.leaves(observations.normalizable(whole, zeros))),
+        "normalize_observation", config.normalize_observation,
+        "is for features, not for images, whose bytes are divided by 255",
     )  # fmt: skip
     finite = isinstance(spec.action_space, spaces.Discrete)
     init_last = (
@@ -299,40 +316,47 @@ def make_actor_critic(
     )
     critic_sizes = config.hidden_sizes if config.critic_sizes is None else config.critic_sizes
     actor_module = Actor(
-        kind,
+        actor_kind,
         lambda: Layers(config.hidden_sizes, config.activation, config.actor_normalization),
         lambda: actor.head(init_last),
     )
     layers = lambda: Layers(
         critic_sizes, config.activation, config.critic_normalization, config.dropout, config.action_layers
     )
-    ensemble = lambda size: Ensemble(lambda: Critic(kind, layers, critics.outputs, init_last), size)
-    critic_module, value_module = ensemble(config.num_critics), Critic(kind, layers, None, init_last)
+    ensemble = lambda size: Ensemble(lambda: Critic(critic_kind, layers, critics.outputs, init_last), size)
+    critic_module, value_module = ensemble(config.num_critics), Critic(critic_kind, layers, None, init_last)
     # What the first critic alone is asked for, it alone computes.
     asked = 1 if config.actor_value == "first" else config.num_critics
     asked_module = ensemble(asked)
     optimizer = optax.scale_by_adam(b1=config.adam_b1, eps=config.adam_epsilon)
+    temperature_optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
     followed = ["critic"] if config.target_network and not state_value else []
     followed += (["actor"] if actor.target else []) + (["value"] if state_value else [])
     period = math.lcm(config.policy_delay, config.target_update_period)
 
-    def inputs(statistics: Any, observation: PyTree) -> Array:
-        x = torso_input(spec.observation_space, observation, kind)
-        return normalization.apply(statistics, x, normalization.CLIP) if config.normalize_observation else x
+    def see(statistics: Any, observation: PyTree) -> Seen:
+        allowed = sides.allowed(observation)
+        if config.normalize_observation:
+            observation = observations.normalized(whole, observation, statistics)
+        actor_input = torso_input(sides.actor.space, sides.actor.sees(observation), actor_kind)
+        critic_input = torso_input(sides.critic.space, sides.critic.sees(observation), critic_kind)
+        return Seen(actor_input, critic_input, allowed)
 
     def init(key: Key, hp: Hyperparameters) -> State:
-        observation = jax_spaces.zeros(spec.observation_space, (1,))
-        x = torso_input(spec.observation_space, observation, kind)
+        statistics = ()
+        if config.normalize_observation:
+            statistics = normalization.init(jax.tree.map(lambda x: x[0], observations.normalizable(whole, zeros)))
+        x = see(statistics, zeros)
         action = None if finite else jnp.zeros((1, *spec.action_space.shape))
         keys = iter(jax.random.split(key, 3))
         learner = lambda module, *inputs: init_learner(module, optimizer, next(keys), *inputs)
-        learners = {"actor": learner(actor_module, x), "critic": learner(critic_module, x, action)}
+        learners = {"actor": learner(actor_module, *x.policy), "critic": learner(critic_module, x.critic, action)}
         if state_value:
-            learners["value"] = learner(value_module, x)
+            learners["value"] = learner(value_module, x.critic)
         temperature = ()
         if learn_temperature:
             log_temperature = jnp.log(jnp.asarray(hp.temperature, jnp.float32))
-            temperature = Learner(Variables(log_temperature, {}), optimizer.init(log_temperature))
+            temperature = Learner(Variables(log_temperature, {}), temperature_optimizer.init(log_temperature))
         return State(
             actor=learners["actor"],
             critic=learners["critic"],
@@ -340,7 +364,7 @@ def make_actor_critic(
             temperature=temperature,
             # Copies, so that all can be donated.
             targets={part: jax.tree.map(jnp.copy, learners[part].variables) for part in followed},
-            observations=normalization.init(x[0]) if config.normalize_observation else (),
+            observations=statistics,
             rewards=(
                 Rewards(normalization.init(0.0), jnp.zeros((config.num_envs,))) if config.normalize_reward else ()
             ),
@@ -348,7 +372,7 @@ def make_actor_critic(
         )
 
     def act(policy, observation, carry, key, hp, explore=True):
-        output = call(actor_module, policy.actor, inputs(policy.observations, observation))
+        output = call(actor_module, policy.actor, *see(policy.observations, observation).policy)
         if not explore:
             return actor.mode(output), carry, {}
         action, carry = actor.explore(output, carry, key, hp)
@@ -366,27 +390,29 @@ def make_actor_critic(
         index = jnp.broadcast_to(action.astype(jnp.int32)[None, :, None], (*values.shape[:2], 1))
         return jnp.take_along_axis(values, index, axis=-1)[..., 0]
 
-    def step_critic(state: State, batch: Sample, x: Array, next_x: Array, key: Key, hp: Hyperparameters):
+    def step_critic(state: State, batch: Sample, x: Seen, next_x: Seen, key: Key, hp: Hyperparameters):
         t = batch.transitions
         action_key, subset_key, *dropout_keys = jax.random.split(key, 4)
         action = None if finite else t.action
         draw = Draw(None)
         if not state_value:
             acting = state.targets["actor"] if actor.target else state.actor.variables
-            draw = actor.target_draw(call(actor_module, acting, next_x), action_key, hp)
+            draw = actor.target_draw(call(actor_module, acting, *next_x.policy), action_key, hp)
 
         def objective(variables):
             if config.target_network or state_value:
-                values, stats = call_training(critic_module, variables, x, action, key=dropout_keys[0])
+                values, stats = call_training(critic_module, variables, x.critic, action, key=dropout_keys[0])
             else:
-                together = jnp.concatenate([x, next_x]), None if finite else jnp.concatenate([action, draw.action])
+                pairs = (x.critic, action), (next_x.critic, draw.action)
+                together = jax.tree.map(lambda *halves: jnp.concatenate(halves), *pairs)
                 both, stats = call_training(critic_module, variables, *together, key=dropout_keys[0])
                 values, next_values = jnp.split(both, 2, axis=1)
             if state_value:
-                bootstrap = call(value_module, state.targets["value"], next_x)
+                bootstrap = call(value_module, state.targets["value"], next_x.critic)
             else:
                 if config.target_network:
-                    next_values = call(critic_module, state.targets["critic"], next_x, draw.action, key=dropout_keys[1])
+                    given = next_x.critic, draw.action
+                    next_values = call(critic_module, state.targets["critic"], *given, key=dropout_keys[1])
                 bootstrap = draw.expectation(critics.target_value(subset_key, next_values))
             target = entropy_regularized_target(
                 t.reward, t.terminated, bootstrap, hp.discount**batch.steps, draw.log_prob, temperature_of(state, hp)
@@ -402,30 +428,30 @@ def make_actor_critic(
         metrics = {"loss": loss, "q_value": q_value, "grad_norm": norm}
         return state._replace(critic=learner), metrics, jnp.abs(error)
 
-    def climbed(state: State, x: Array, draw: Draw, key: Key | None) -> Array:
+    def climbed(state: State, x: Seen, draw: Draw, key: Key | None) -> Array:
         """``[B]`` what the critics think of a policy."""
         variables = jax.tree.map(lambda leaf: leaf[:asked], state.critic.variables)
-        values = call(asked_module, variables, x, draw.action, key=key)
+        values = call(asked_module, variables, x.critic, draw.action, key=key)
         return draw.expectation(critics.actor_value(values))
 
-    def step_value(state: State, x: Array, key: Key, hp: Hyperparameters) -> State:
+    def step_value(state: State, x: Seen, key: Key, hp: Hyperparameters) -> State:
         action_key, dropout_key = jax.random.split(key)
-        draw = actor.draw(call(actor_module, state.actor.variables, x), action_key, hp)
+        draw = actor.draw(call(actor_module, state.actor.variables, *x.policy), action_key, hp)
         target = climbed(state, x, draw, dropout_key) - temperature_of(state, hp) * draw.log_prob
 
         def objective(variables):
-            value, stats = call_training(value_module, variables, x)
+            value, stats = call_training(value_module, variables, x.critic)
             return jnp.mean(0.5 * (value - jax.lax.stop_gradient(target)) ** 2), (stats, ())
 
         rates = {"learning_rate": hp.critic_learning_rate, "max_grad_norm": hp.critic_max_grad_norm}
         return state._replace(value=descend(optimizer, state.value, objective, **rates).learner)
 
-    def step_actor(state: State, x: Array, key: Key, hp: Hyperparameters) -> tuple[State, dict[str, Array]]:
+    def step_actor(state: State, x: Seen, key: Key, hp: Hyperparameters) -> tuple[State, dict[str, Array]]:
         action_key, dropout_key = jax.random.split(key)
         temperature = temperature_of(state, hp)
 
         def objective(variables):
-            output, stats = call_training(actor_module, variables, x)
+            output, stats = call_training(actor_module, variables, *x.policy)
             draw = actor.draw(output, action_key, hp)
             loss = jnp.mean(temperature * draw.log_prob - climbed(state, x, draw, dropout_key))
             return loss, (stats, draw.log_prob)
@@ -447,7 +473,8 @@ def make_actor_critic(
             loss = temperature_loss(variables.params, jax.lax.stop_gradient(log_prob), hp.target_entropy * entropy_unit)
             return jnp.mean(loss), ({}, ())
 
-        learner = descend(optimizer, learner, objective, learning_rate=hp.temperature_learning_rate).learner
+        rate = hp.temperature_learning_rate
+        learner = descend(temperature_optimizer, learner, objective, learning_rate=rate).learner
         bounded = jnp.maximum(learner.variables.params, jnp.log(jnp.asarray(hp.min_temperature, jnp.float32)))
         return learner._replace(variables=Variables(bounded, {}))
 
@@ -457,7 +484,7 @@ def make_actor_critic(
             # Not clipped: with several steps it is a sum.
             deviation = jnp.sqrt(state.rewards.statistics.variance + normalization.EPSILON)
             batch = batch._replace(transitions=t._replace(reward=t.reward / deviation))
-        x, next_x = inputs(state.observations, t.observation), inputs(state.observations, t.next_observation)
+        x, next_x = see(state.observations, t.observation), see(state.observations, t.next_observation)
         critic_key, value_key, actor_key = jax.random.split(key, 3)
         state, metrics, priorities = step_critic(state, batch, x, next_x, critic_key, hp)
         if state_value:
@@ -479,7 +506,7 @@ def make_actor_critic(
 
     def observe(state: State, transitions: Transition, valid: Array | None, hp: Hyperparameters) -> State:
         if config.normalize_observation:
-            seen = torso_input(spec.observation_space, transitions.observation, kind)
+            seen = observations.normalizable(whole, transitions.observation)
             state = state._replace(observations=normalization.update(state.observations, seen, valid))
         if config.normalize_reward:
             ended = transitions.terminated | transitions.truncated
@@ -495,8 +522,8 @@ def make_actor_critic(
         return state._replace(rewards=state.rewards._replace(sums=jnp.zeros_like(state.rewards.sums)))
 
     def value(state: State, observation: PyTree) -> Array:
-        x = inputs(state.observations, observation)
-        output = call(actor_module, state.actor.variables, x)
+        x = see(state.observations, observation)
+        output = call(actor_module, state.actor.variables, *x.policy)
         # Over finitely many actions a draw is an expectation, without randomness.
         draw = actor.draw(output, None, None) if finite else Draw(actor.mode(output))
         return climbed(state, x, draw, None)

@@ -72,7 +72,7 @@ def make_named(name: str, spec: Spec, config: Config, hyperparameters: Hyperpara
         next_input = s.inputs(t.next_observation)
         next_logits = network.apply(target_params, next_input, noise[1])
         selector = network.apply(params, next_input, noise[2]) if config.double_q else next_logits
-        next_action = jnp.argmax(mean(selector), axis=-1)
+        next_action = jnp.argmax(s.masked(mean(selector), t.next_observation), axis=-1)
         target = categorical_target(
             t.reward, t.terminated, hp.discount**batch.steps,
             jax.nn.softmax(select(next_logits, next_action)), support,
@@ -84,7 +84,7 @@ def make_named(name: str, spec: Spec, config: Config, hyperparameters: Hyperpara
         )
 
     return make_q_learning(
-        name, spec, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,
+        name, spec, s, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,
         draws=config.noise != "none",
     )  # fmt: skip
 

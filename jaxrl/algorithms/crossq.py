@@ -34,7 +34,7 @@ class Config(sac.Config):
     policy_delay: int = 3
     """Updates of the critics for one of the actor (and of the temperature)."""
     adam_b1: float = 0.5
-    """Decay of Adam's mean of gradients."""
+    """Decay of Adam's mean of gradients, of actor and critics."""
 
 
 @struct.dataclass

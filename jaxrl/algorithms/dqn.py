@@ -64,15 +64,17 @@ def make_named(
         target = q_learning_target(
             t.reward,
             t.terminated,
-            network.apply(target_params, next_input, noise[1]),
+            s.masked(network.apply(target_params, next_input, noise[1]), t.next_observation),
             hp.discount**batch.steps,
-            next_q_selector=network.apply(params, next_input, noise[2]) if config.double_q else None,
+            next_q_selector=(
+                s.masked(network.apply(params, next_input, noise[2]), t.next_observation) if config.double_q else None
+            ),
         )
         chosen = select(q, t.action)
         error = chosen - jax.lax.stop_gradient(target)
         return Loss(ERROR_LOSSES[config.loss](error), jnp.abs(error), {"q_value": chosen})
 
     return make_q_learning(
-        name, spec, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,
+        name, spec, s, config, hyperparameters, lambda key: network.init(key, s.example), q_values, loss,
         draws=config.noise != "none",
     )  # fmt: skip

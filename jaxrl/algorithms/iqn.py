@@ -74,13 +74,14 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     """
     s = setting("iqn", spec, config)
     network = ImplicitQuantileNetwork(s.num_actions, config, s.kind)
-    sampled = lambda key, batch, n: jax.random.uniform(key, (batch.shape[0], n))
+    rows = lambda x: jax.tree.leaves(x)[0].shape[0]
+    sampled = lambda key, x, n: jax.random.uniform(key, (rows(x), n))
 
     def q_values(params, observation, key):
         x = s.inputs(observation)
         if key is None:
             # Evaluation is deterministic: quantiles at equal distances.
-            taus = jnp.broadcast_to(midpoint_taus(config.policy_samples), (x.shape[0], config.policy_samples))
+            taus = jnp.broadcast_to(midpoint_taus(config.policy_samples), (rows(x), config.policy_samples))
             return jnp.mean(network.apply(params, x, taus), axis=-1)
         tau_key, noise_key = jax.random.split(key)
         taus = sampled(tau_key, x, config.policy_samples)
@@ -95,7 +96,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         selector = network.apply(
             params if config.double_q else target_params, next_x, sampled(keys[0], x, config.policy_samples), noise[2]
         )
-        next_action = jnp.argmax(jnp.mean(selector, axis=-1), axis=-1)
+        next_action = jnp.argmax(s.masked(jnp.mean(selector, axis=-1), t.next_observation), axis=-1)
         next_values = network.apply(target_params, next_x, sampled(keys[1], x, config.target_samples), noise[1])
         discount = jnp.where(t.terminated, 0.0, hp.discount**batch.steps)
         target = t.reward[:, None] + discount[:, None] * select(next_values, next_action)
@@ -109,5 +110,5 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     def init_params(key: Key):
         return network.init(key, s.example, jnp.zeros((1, 1)))
 
-    return make_q_learning("iqn", spec, config, Hyperparameters(), init_params, q_values, loss, draws=True)
+    return make_q_learning("iqn", spec, s, config, Hyperparameters(), init_params, q_values, loss, draws=True)
 

@@ -54,9 +54,9 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         target = munchausen_target(
             t.reward,
             t.terminated,
-            network.apply(target_params, x, noise[1]),
+            s.masked(network.apply(target_params, x, noise[1]), t.observation),
             t.action,
-            network.apply(target_params, s.inputs(t.next_observation), noise[1]),
+            s.masked(network.apply(target_params, s.inputs(t.next_observation), noise[1]), t.next_observation),
             hp.discount**batch.steps,
             alpha=hp.munchausen_scale,
             temperature=hp.entropy_temperature,
@@ -67,6 +67,6 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return Loss(ERROR_LOSSES[config.loss](error), jnp.abs(error), {"q_value": chosen})
 
     return make_q_learning(
-        "munchausen_dqn", spec, config, Hyperparameters(), lambda key: network.init(key, s.example), q_values, loss,
+        "munchausen_dqn", spec, s, config, Hyperparameters(), lambda key: network.init(key, s.example), q_values, loss,
         draws=config.noise != "none",
     )  # fmt: skip

@@ -315,16 +315,13 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
             that is shared although the critic sees more.
     """
     whole = spec.observation_space
-    hidden = observations.ACTION_MASK, observations.AUXILIARY
-    actor_space, actor_sees = observations.without(whole, *hidden, observations.PRIVILEGED)
-    critic_space, critic_sees = observations.without(whole, *hidden)
-    mask_of = observations.action_mask(whole, spec.action_space)
+    shown = observations.sides(whole, spec.action_space)
     require(
-        not config.shared_torso or actor_space == critic_space, "shared_torso", True,
+        not config.shared_torso or shown.actor.space == shown.critic.space, "shared_torso", True,
         f"must be false where the critic sees an entry {observations.PRIVILEGED!r} that the actor does not",
     )  # fmt: skip
-    kinds = {"actor": torso_kind(actor_space, config.torso, config.convolutions)}
-    kinds["critic"] = torso_kind(critic_space, config.torso, config.convolutions)
+    seen_by = {ACTOR: shown.actor, CRITIC: shown.critic}
+    kinds = {side: torso_kind(s.space, config.torso, config.convolutions) for side, s in seen_by.items()}
     gaussian = {
         "state_dependent": config.state_dependent_std,
         "parametrization": config.std_parametrization,
@@ -368,12 +365,10 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         """The observation, normalised."""
         if not config.normalize_observation:
             return observation
-        parts = observations.normalizable(whole, observation, config.normalize_images)
-        parts = normalization.apply(policy.observation, parts, normalization.CLIP)
-        return observations.with_replaced(whole, observation, parts)
+        return observations.normalized(whole, observation, policy.observation, config.normalize_images)
 
     def inputs(side: str, observation: PyTree) -> Any:
-        space, sees = (actor_space, actor_sees) if side == "actor" else (critic_space, critic_sees)
+        space, sees = seen_by[side]
         return torso_input(space, sees(observation), kinds[side])
 
     def features(policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, side: str) -> tuple:
@@ -387,9 +382,6 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         x, after = shared.apply(policy.params["torso"], x, carry["torso"], begins)
         return x, None, {"torso": after}
 
-    def mask(observation: PyTree) -> Array | None:
-        return None if mask_of is None else mask_of(observation)
-
     def apply(
         policy: Policy, observation: PyTree, carry: PyTree, begins: Array | None, sides: tuple[str, ...] = BOTH
     ) -> Outputs:
@@ -399,7 +391,8 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
             if shared is None or x is None:
                 x, own_carry, shared_after = features(policy, observation, carry, begins, side)
             if side == ACTOR:
-                distribution, seen, new = actor.apply(policy.params[ACTOR], x, mask(observation), own_carry, begins)
+                allowed = shown.allowed(observation)
+                distribution, seen, new = actor.apply(policy.params[ACTOR], x, allowed, own_carry, begins)
             else:
                 value, new = critic.apply(policy.params[CRITIC], x, own_carry, begins)
             after |= shared_after or ({} if new is None else {side: new})
@@ -416,8 +409,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
             params["torso"] = shared.init(torso_key, x, *args)
         policy = Policy(params, networks.init_normalizers().observation)
         x, own_carry, _ = features(policy, observation, carry, None, "actor")
-        no_mask = None if mask_of is None else jnp.ones_like(mask(observation))
-        params["actor"] = actor.init(actor_key, x, no_mask, own_carry, None)
+        params["actor"] = actor.init(actor_key, x, shown.allowed(observation), own_carry, None)
         x, own_carry, _ = features(policy, observation, carry, None, "critic")
         return params | {"critic": critic.init(critic_key, x, own_carry, None)}
 

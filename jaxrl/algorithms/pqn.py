@@ -90,6 +90,7 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     network = _Network(s.num_actions, config, s.kind)
     optimizer = optax.scale_by_radam()
     q_values = lambda params, observation: network.apply(params, s.inputs(observation))
+    masked = lambda params, observation: s.masked(q_values(params, observation), observation)
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
@@ -97,13 +98,13 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return State(params, optimizer.init(ravel_pytree(params)[0]))
 
     def act(policy, observation, carry, key, hp, explore=True):
-        q = q_values(policy, observation)
-        return (epsilon_greedy(key, q, hp.epsilon) if explore else greedy(q)), carry, {}
+        q = masked(policy, observation)
+        return (epsilon_greedy(key, q, hp.epsilon, s.allowed(observation)) if explore else greedy(q)), carry, {}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         t = batch.transitions
         # The true successors, also where an episode was cut off.
-        next_value = jnp.max(q_values(state.params, t.next_observation), axis=-1)
+        next_value = jnp.max(masked(state.params, t.next_observation), axis=-1)
         target = lambda_returns(t.reward, next_value, t.terminated, t.truncated, hp.discount, hp.q_lambda)
 
         def loss(params, minibatch):
@@ -129,5 +130,5 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         policy=lambda state: state.params,
         act=act,
         update=update,
-        value=lambda state, observation: jnp.max(q_values(state.params, observation), axis=-1),
+        value=lambda state, observation: jnp.max(masked(state.params, observation), axis=-1),
     )

@@ -17,6 +17,7 @@ import optax
 from flax import struct
 from gymnasium import spaces
 
+from jaxrl import observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
@@ -158,15 +159,22 @@ def make_head(num_actions: int, config: Config, outputs: int = 1) -> QHead:
 
 
 class Setting(NamedTuple):
-    """What a member's network needs to know of the environment."""
+    """What a member needs to know of the environment."""
 
     num_actions: int
     kind: str
     """Of the torso."""
-    inputs: Callable[[PyTree], Array]
+    inputs: Callable[[PyTree], PyTree]
     """Observations ``[B, ...]`` to what the network is given."""
-    example: Array
+    example: PyTree
     """One input, with a batch axis."""
+    allowed: Callable[[PyTree], Array | None]
+    """Which actions may be taken, ``[B, A]`` booleans; None if all may."""
+
+    def masked(self, values: Array, observation: PyTree) -> Array:
+        """Values ``[B, A]`` of an observation's actions, minus infinity where an action is forbidden."""
+        allowed = self.allowed(observation)
+        return values if allowed is None else jnp.where(allowed, values, -jnp.inf)
 
 
 def setting(name: str, spec: Spec, config: Config) -> Setting:
@@ -180,9 +188,10 @@ def setting(name: str, spec: Spec, config: Config) -> Setting:
     space = spec.action_space
     if not isinstance(space, spaces.Discrete):
         raise ValueError(f"{name} needs a Discrete action space, got {space} of {spec.name}; ppo takes a Box too")
-    kind = torso_kind(spec.observation_space, config.torso, config.convolutions)
-    inputs = lambda observation: torso_input(spec.observation_space, observation, kind)
-    return Setting(int(space.n), kind, inputs, inputs(jax_spaces.zeros(spec.observation_space, (1,))))
+    (seen, sees), _, allowed = observations.sides(spec.observation_space, space)
+    kind = torso_kind(seen, config.torso, config.convolutions)
+    inputs = lambda observation: torso_input(seen, sees(observation), kind)
+    return Setting(int(space.n), kind, inputs, inputs(jax_spaces.zeros(spec.observation_space, (1,))), allowed)
 
 
 def noise_of(config: Config, key: Key | None, per_row: bool = False) -> Noise | None:
@@ -193,6 +202,7 @@ def noise_of(config: Config, key: Key | None, per_row: bool = False) -> Noise | 
 def make_q_learning(
     name: str,
     spec: Spec,
+    setting: Setting,
     config: Config,
     hyperparameters: Hyperparameters,
     init_params: Callable[[Key], PyTree],
@@ -205,6 +215,7 @@ def make_q_learning(
     Args:
         name: its name.
         spec: the environment's spaces.
+        setting: what ``setting`` found in them.
         config: static configuration.
         hyperparameters: defaults.
         init_params: ``init_params(key) -> params``.
@@ -225,18 +236,19 @@ def make_q_learning(
 
     def act(policy, observation, carry, key, hp, explore=True):
         if not explore:
-            return greedy(q_values(policy, observation, None)), carry, {}
+            return greedy(setting.masked(q_values(policy, observation, None), observation)), carry, {}
         network_key = None
         if draws:
             key, network_key = jax.random.split(key)
-        q = q_values(policy, observation, network_key)
+        q = setting.masked(q_values(policy, observation, network_key), observation)
+        allowed = setting.allowed(observation)
         match exploration:
             case "greedy":
                 action = greedy(q)
             case "epsilon_greedy":
-                action = epsilon_greedy(key, q, hp.epsilon)
+                action = epsilon_greedy(key, q, hp.epsilon, allowed)
             case "epsilon_ladder":
-                action = epsilon_greedy(key, q, epsilon_ladder(q.shape[0], hp.epsilon))
+                action = epsilon_greedy(key, q, epsilon_ladder(q.shape[0], hp.epsilon), allowed)
             case "boltzmann":
                 action = boltzmann(key, q, hp.temperature)
         return action, carry, {}
@@ -262,6 +274,9 @@ def make_q_learning(
         metrics = {"loss": value, **jax.tree.map(jnp.mean, out.metrics), "grad_norm": grad_norm}
         return State(params, target_params, opt_state, updates), Info(metrics, out.priorities)
 
+    def value(state: State, observation: PyTree) -> Array:
+        return jnp.max(setting.masked(q_values(state.params, observation, None), observation), axis=-1)
+
     return Algorithm(
         name=name,
         spec=spec,
@@ -272,5 +287,5 @@ def make_q_learning(
         policy=lambda state: state.params,
         act=act,
         update=update,
-        value=lambda state, observation: jnp.max(q_values(state.params, observation, None), axis=-1),
+        value=value,
     )

@@ -63,7 +63,8 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         next_input = s.inputs(t.next_observation)
         next_quantiles = network.apply(target_params, next_input, noise[1])
         selector = network.apply(params, next_input, noise[2]) if config.double_q else next_quantiles
-        next_value = select(next_quantiles, jnp.argmax(mean(selector), axis=-1))
+        next_action = jnp.argmax(s.masked(mean(selector), t.next_observation), axis=-1)
+        next_value = select(next_quantiles, next_action)
         discount = jnp.where(t.terminated, 0.0, hp.discount**batch.steps)
         target = jax.lax.stop_gradient(t.reward[:, None] + discount[:, None] * next_value)
         quantiles = select(network.apply(params, s.inputs(t.observation), noise[0]), t.action)
@@ -71,6 +72,6 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return Loss(per_sample, jnp.abs(mean(quantiles) - mean(target)), {"q_value": mean(quantiles)})
 
     return make_q_learning(
-        "qr_dqn", spec, config, Hyperparameters(), lambda key: network.init(key, s.example), q_values, loss,
+        "qr_dqn", spec, s, config, Hyperparameters(), lambda key: network.init(key, s.example), q_values, loss,
         draws=config.noise != "none",
     )  # fmt: skip

@@ -16,6 +16,7 @@ from gymnasium import spaces
 
 from jaxrl.algorithms import actor_critic
 from jaxrl.algorithms.actor_critic import ActorKind, Draw, State, make_actor_critic, scalar_critics
+from jaxrl.exploration.discrete import uniform_action
 from jaxrl.networks.policies import CategoricalHead
 from jaxrl.types import Algorithm, Spec
 
@@ -50,12 +51,14 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     def draw(policy, key, hp):
         log_probs = jax.nn.log_softmax(policy.logits)
         probabilities = jnp.exp(log_probs)
-        return Draw(None, jnp.sum(probabilities * log_probs, axis=-1), probabilities)
+        # What is forbidden has the logarithm of zero.
+        finite = jnp.where(jnp.isfinite(log_probs), log_probs, 0.0)
+        return Draw(None, jnp.sum(probabilities * finite, axis=-1), probabilities)
 
     def explore(policy, carry, key, hp):
         sample_key, choice_key, action_key = jax.random.split(key, 3)
         action = policy.sample(seed=sample_key)
-        random = jax.random.randint(action_key, action.shape, 0, num_actions)
+        random = uniform_action(action_key, policy.logits.shape, jnp.isfinite(policy.logits))
         return jnp.where(jax.random.uniform(choice_key, action.shape) < hp.epsilon, random, action), carry
 
     actor = ActorKind(

@@ -15,7 +15,7 @@ def greedy(q: Array) -> Array:
     return jnp.argmax(q, axis=-1).astype(jnp.int32)
 
 
-def epsilon_greedy(key: Key, q: Array, epsilon: Array | float) -> Array:
+def epsilon_greedy(key: Key, q: Array, epsilon: Array | float, allowed: Array | None = None) -> Array:
     """A uniformly random action with probability epsilon, else the best one.
 
     A random action can be the best one too: that one has probability ``1 - epsilon + epsilon / A``.
@@ -24,6 +24,8 @@ def epsilon_greedy(key: Key, q: Array, epsilon: Array | float) -> Array:
         key: one key for the batch; rows draw independently.
         q: ``[B, A]`` action values.
         epsilon: a scalar, or ``[B]`` for a ladder over environments.
+        allowed: ``[B, A]`` booleans, which actions a random one is drawn from; None for all. That the best one is among
+            them is for ``q`` to say, by minus infinity elsewhere.
 
     Returns:
         ``[B]`` int32 actions.
@@ -33,8 +35,24 @@ def epsilon_greedy(key: Key, q: Array, epsilon: Array | float) -> Array:
     best = greedy(q)
     chex.assert_is_broadcastable(jnp.shape(epsilon), best.shape)
     choice_key, action_key = jax.random.split(key)
-    random = jax.random.randint(action_key, best.shape, 0, q.shape[-1], jnp.int32)
+    random = uniform_action(action_key, q.shape, allowed)
     return jnp.where(jax.random.uniform(choice_key, best.shape) < epsilon, random, best)
+
+
+def uniform_action(key: Key, shape: tuple[int, int], allowed: Array | None = None) -> Array:
+    """Uniformly random actions.
+
+    Args:
+        key: one key for the batch; rows draw independently.
+        shape: ``(B, A)``.
+        allowed: ``[B, A]`` booleans, which actions to draw from, at least one in each row; None for all.
+
+    Returns:
+        ``[B]`` int32 actions.
+    """
+    if allowed is None:
+        return jax.random.randint(key, shape[:1], 0, shape[1], jnp.int32)
+    return jax.random.categorical(key, jnp.where(allowed, 0.0, -jnp.inf), axis=-1).astype(jnp.int32)
 
 
 def boltzmann(key: Key, q: Array, temperature: Array | float) -> Array:
@@ -42,7 +60,7 @@ def boltzmann(key: Key, q: Array, temperature: Array | float) -> Array:
 
     Args:
         key: one key for the batch; rows draw independently.
-        q: ``[B, A]`` action values.
+        q: ``[B, A]`` action values; minus infinity is never drawn.
         temperature: above 0, in units of ``Q``; a scalar, or ``[B]`` for one of each environment.
 
     Returns:

@@ -58,7 +58,7 @@ class Layers(nn.Module):
 
 
 class Actor(nn.Module):
-    """Inputs ``[B, ...]`` to what its head makes of features.
+    """Inputs ``[B, ...]`` to what its head makes of features, and of a mask ``[B, A]`` of actions if there is one.
 
     Attributes:
         kind: of ``torso_kind``; convolutions, if any, come first.
@@ -71,8 +71,9 @@ class Actor(nn.Module):
     head: Callable[[], nn.Module]
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Any:
-        return self.head()(self.layers()(Torso(self.kind, ())(x), train=train))
+    def __call__(self, x: Any, allowed: Array | None = None, *, train: bool = False) -> Any:
+        features = self.layers()(Torso(self.kind, ())(x), train=train)
+        return self.head()(features) if allowed is None else self.head()(features, allowed)
 
 
 class Critic(nn.Module):
@@ -92,7 +93,7 @@ class Critic(nn.Module):
     kernel_init: Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
-    def __call__(self, x: Array, action: Array | None = None, *, train: bool = False) -> Array:
+    def __call__(self, x: Any, action: Array | None = None, *, train: bool = False) -> Array:
         x = self.layers()(Torso(self.kind, ())(x), action, train=train)
         x = nn.Dense(self.outputs or 1, kernel_init=self.kernel_init)(x)
         return x[..., 0] if self.outputs is None else x

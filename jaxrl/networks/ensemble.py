@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+PyTree = Any
 
 
 class Ensemble(nn.Module):
@@ -25,17 +27,15 @@ class Ensemble(nn.Module):
     size: int
 
     @nn.compact
-    def __call__(self, *inputs: Array | None, train: bool = False) -> Array:
+    def __call__(self, *inputs: PyTree, train: bool = False) -> Array:
         # Rows of features are repeated: with them once, the product's outputs are [B, size, n] and must be transposed.
-        repeated = [x is not None and x.ndim == 2 for x in inputs]
-        inputs = [
-            jnp.broadcast_to(x, (self.size, *x.shape)) if r else x for x, r in zip(inputs, repeated, strict=True)
-        ]
+        in_axes = jax.tree.map(lambda x: 0 if x.ndim == 2 else None, inputs)
+        inputs = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.size, *x.shape)) if x.ndim == 2 else x, inputs)
         call = nn.vmap(
             lambda network, *inputs: network(*inputs, train=train),
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=tuple(0 if r else None for r in repeated),
+            in_axes=in_axes,
             out_axes=0,
             axis_size=self.size,
         )

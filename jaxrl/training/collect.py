@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from gymnasium import spaces
 
+from jaxrl import observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment, reset_rows, step_rows
+from jaxrl.exploration.discrete import uniform_action
 from jaxrl.training.staged_scan import staged_scan
 from jaxrl.types import Algorithm, Array, Key, PyTree, Rollout, TimeStep, Transition
 
@@ -105,13 +108,18 @@ def with_policy(agent: Algorithm, policy: PyTree, hp: Any) -> Callable[[PyTree, 
 
 
 def at_random(agent: Algorithm) -> Callable[[PyTree, PyTree, Key], Any]:
-    """Choose actions uniformly from the (rescaled) action space."""
+    """Choose actions uniformly from the (rescaled) action space, or from those that an action mask allows."""
     from jaxrl.envs.wrappers import unit_actions
 
     space, _ = unit_actions(agent.spec.action_space)
+    mask = observations.action_mask(agent.spec.observation_space, space)
 
     def choose(observation, carry, key):
         num_envs = jax.tree.leaves(observation)[0].shape[0]
-        return jax_spaces.sample(space, key, (num_envs,)), carry, {}
+        if mask is not None and isinstance(space, spaces.Discrete):
+            action = uniform_action(key, (num_envs, int(space.n)), mask(observation))
+        else:
+            action = jax_spaces.sample(space, key, (num_envs,))
+        return action, carry, {}
 
     return choose

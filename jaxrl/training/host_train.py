@@ -94,8 +94,8 @@ class HostRunner:
         state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
         self._start()
         for t in range(prefill_steps(self.agent)):
-            action = self._run("random", state.key, np.int32(t))
-            observation, action = self._observation, jax.device_get(action)
+            observation = self._observation
+            action = jax.device_get(self._run("random", state.key, np.int32(t), observation))
             record = self._transition(observation, action, self._step(action))
             agent, buffer = self._store(state, state.agent, state.buffer, [record])
             state = state._replace(agent=agent, buffer=buffer)
@@ -320,12 +320,12 @@ class _Programs:
     def _random(self):
         choose = at_random(self.agent)
 
-        def random(key, t):
+        def random(key, t, observation):
             num_envs = self.agent.feed.num_envs
             act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t), num_envs)
-            return choose(jnp.zeros((num_envs,)), (), act_key)[0]
+            return choose(observation, (), act_key)[0]
 
-        return random, (0, None)
+        return random, (0, None, 0)
 
     def _act(self):
         def act(agent_state, observation, carry, key, iteration, t, hp):

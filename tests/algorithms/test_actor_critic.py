@@ -460,7 +460,7 @@ class TestBadInput:
 
     def test_images_are_not_normalised_by_statistics(self):
         image = dataclasses.replace(BOX, observation_space=spaces.Box(0, 255, (16, 16, 3), np.uint8))
-        with pytest.raises(ValueError, match=r"normalize_observation=True.*minatar_cnn"):
+        with pytest.raises(ValueError, match=r"normalize_observation=True.*images"):
             sac.make(image, sac.Config(normalize_observation=True))
         state = jax.eval_shape(lambda: sac.make(image).init(jax.random.key(0), sac.Hyperparameters()))
         assert isinstance(state, actor_critic.State)

@@ -18,7 +18,7 @@ from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
 from jaxrl.envs.wrappers import auto_reset, episode_statistics, rescale_action
 from jaxrl.schedules import resolve
 from jaxrl.training.host_train import HostRunner
-from jaxrl.training.iterations import Replay, learn
+from jaxrl.training.iterations import learn
 from jaxrl.training.keys import Purpose, key_for
 
 
