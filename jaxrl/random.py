@@ -1,4 +1,4 @@
-"""Random numbers that JAX has more slowly."""
+"""Random numbers that JAX has more slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -26,3 +26,19 @@ def minibatch_indices(key: jax.Array, size: int, num_epochs: int, num_minibatche
     """``[num_epochs * num_minibatches, size / num_minibatches]`` indices: every epoch in an order of its own."""
     orders = jax.vmap(lambda key: permutation(key, size))(jax.random.split(key, num_epochs))
     return orders.reshape(num_epochs * num_minibatches, -1)
+
+
+def uniform_action(key: jax.Array, shape: tuple[int, int], allowed: jax.Array | None = None) -> jax.Array:
+    """Uniformly random actions.
+
+    Args:
+        key: one key for the batch; rows draw independently.
+        shape: ``(B, A)``.
+        allowed: ``[B, A]`` booleans, which actions to draw from, at least one in each row; None for all.
+
+    Returns:
+        ``[B]`` int32 actions.
+    """
+    if allowed is None:
+        return jax.random.randint(key, shape[:1], 0, shape[1], jnp.int32)
+    return jax.random.categorical(key, jnp.where(allowed, 0.0, -jnp.inf), axis=-1).astype(jnp.int32)

@@ -16,8 +16,8 @@ from gymnasium import spaces
 
 from jaxrl.algorithms import actor_critic
 from jaxrl.algorithms.actor_critic import ActorKind, Draw, State, make_actor_critic, scalar_critics
-from jaxrl.exploration.discrete import uniform_action
 from jaxrl.networks.policies import CategoricalHead
+from jaxrl.random import uniform_action
 from jaxrl.types import Algorithm, Spec
 
 

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxrl.random import uniform_action
 from jaxrl.types import Array, Key
 from jaxrl.validation import require
 
@@ -37,22 +38,6 @@ def epsilon_greedy(key: Key, q: Array, epsilon: Array | float, allowed: Array | 
     choice_key, action_key = jax.random.split(key)
     random = uniform_action(action_key, q.shape, allowed)
     return jnp.where(jax.random.uniform(choice_key, best.shape) < epsilon, random, best)
-
-
-def uniform_action(key: Key, shape: tuple[int, int], allowed: Array | None = None) -> Array:
-    """Uniformly random actions.
-
-    Args:
-        key: one key for the batch; rows draw independently.
-        shape: ``(B, A)``.
-        allowed: ``[B, A]`` booleans, which actions to draw from, at least one in each row; None for all.
-
-    Returns:
-        ``[B]`` int32 actions.
-    """
-    if allowed is None:
-        return jax.random.randint(key, shape[:1], 0, shape[1], jnp.int32)
-    return jax.random.categorical(key, jnp.where(allowed, 0.0, -jnp.inf), axis=-1).astype(jnp.int32)
 
 
 def boltzmann(key: Key, q: Array, temperature: Array | float) -> Array:

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from jaxrl import observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment, reset_rows, step_rows
-from jaxrl.exploration.discrete import uniform_action
+from jaxrl.random import uniform_action
 from jaxrl.training.staged_scan import staged_scan
 from jaxrl.types import Algorithm, Array, Key, PyTree, Rollout, TimeStep, Transition
 
