@@ -125,9 +125,16 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         t, log_prob, carry, begins, valid = minibatches.time_major(batch)
         policy, frozen = (Policy(p, normalizers.observation) for p in (params, jax.lax.stop_gradient(params)))
         start = jax.tree.map(lambda x: x[0], carry)
-        distribution, _, output, _ = networks.apply(policy, t.observation, start, begins)
+        distribution, _, output, after = networks.apply(policy, t.observation, start, begins)
         new_log_prob, value = distribution.log_prob(t.action), networks.value_of(output, normalizers)
         _, next_output = advantages.values(networks, frozen, t, carry)
+        if networks.config.recurrent:
+            # V-trace takes the value of a successor for that of the next step. From the states that an older policy left
+            # they are not the same, so a step inside an episode has that of the sequence unrolled.
+            last = jax.tree.map(lambda x: x[-1:], t.next_observation)
+            unrolled = jnp.concatenate([output[1:], networks.critic(frozen, last, after, None)])
+            ended = (t.terminated | t.truncated).reshape(t.reward.shape + (1,) * (output.ndim - 2))
+            next_output = jnp.where(ended, next_output, unrolled)
         log_ratio = new_log_prob - log_prob
         corrected = vtrace(
             *jax.lax.stop_gradient((log_ratio, t.reward, value, networks.value_of(next_output, normalizers))),

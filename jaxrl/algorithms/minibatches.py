@@ -76,7 +76,7 @@ class Descent(NamedTuple):
     params: PyTree
     opt_state: optax.OptState
     metrics: dict[str, Array]
-    """Means over all minibatches."""
+    """Means over all minibatches; with a ``Control`` those up to the first that it did not ``go`` on from."""
     control: PyTree
     """The state of its ``Control``; ``()`` without one."""
 
@@ -151,7 +151,7 @@ def descend(
         return _weighted_mean(function, minibatch, passes.microbatch_size)
 
     def gradient_step(carry, x):
-        vector, opt_state, steering = carry
+        vector, opt_state, steering, going = carry
         indices, last = x
         minibatch = prepare(data if whole else jax.tree.map(lambda x: x[indices], data))
         gradients, metrics = gradients_of(vector, minibatch)
@@ -163,17 +163,22 @@ def descend(
         new_vector, new_opt_state, grad_norm = apply_gradients(
             optimizer, vector, opt_state, gradients, learning_rate=rate, max_grad_norm=max_grad_norm
         )
+        counts = going
         if control is not None:
+            going &= go
             keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(go, n, o), new, old)
             new_vector, new_opt_state = keep(new_vector, vector), keep(new_opt_state, opt_state)
-        return (new_vector, new_opt_state, steering), {**metrics, "grad_norm": grad_norm}
+        return (new_vector, new_opt_state, steering, going), ({**metrics, "grad_norm": grad_norm}, counts)
 
     steps = passes.num_epochs * passes.num_minibatches
     indices = None if whole else minibatch_indices(key, size, passes.num_epochs, passes.num_minibatches)
     last = None if control is None else jnp.arange(1, steps + 1) % passes.num_minibatches == 0
-    start = vector, opt_state, () if control is None else control.state
-    (vector, opt_state, steering), metrics = jax.lax.scan(gradient_step, start, (indices, last), length=steps)
-    return Descent(unravel(vector), opt_state, jax.tree.map(jnp.mean, metrics), steering)
+    # Where nothing steers there is nothing to carry, and all steps count.
+    start = vector, opt_state, *(((), ()) if control is None else (control.state, jnp.array(True)))
+    end, (metrics, counts) = jax.lax.scan(gradient_step, start, (indices, last), length=steps)
+    vector, opt_state, steering, _ = end
+    mean = jnp.mean if control is None else lambda x: jnp.mean(x, where=counts)
+    return Descent(unravel(vector), opt_state, jax.tree.map(mean, metrics), steering)
 
 
 def _count(mask: Array | None, axis_name: str | None) -> Array:

@@ -340,6 +340,7 @@ def control(config: Config, state: State, hp: Hyperparameters) -> minibatches.Co
 
     def step(steering: Steering, metrics: dict[str, Array], last: Array) -> tuple[Steering, Array, Array]:
         rate, stopped, total_kl = steering
+        before = stopped
         if config.kl_stop != "none":
             estimate = -metrics["mean_log_ratio"] if config.kl_stop == "k1" else metrics["approximate_kl"]
             stopped |= estimate > 1.5 * hp.target_kl
@@ -350,7 +351,8 @@ def control(config: Config, state: State, hp: Hyperparameters) -> minibatches.Co
             total_kl += metrics["kl"]
             new_rate = jnp.where(last, _adapted(rate, total_kl / config.num_minibatches, hp), rate)
             total_kl = jnp.where(last, 0.0, total_kl)
-        return Steering(new_rate, stopped, total_kl), rate, ~stopped
+        # After a stop the same parameters would be judged again and again.
+        return Steering(jnp.where(before, rate, new_rate), stopped, total_kl), rate, ~stopped
 
     rate = jnp.asarray(hp.learning_rate if adaptive == "none" else state.learning_rate, jnp.float32)
     return minibatches.Control(Steering(rate, jnp.array(False), jnp.zeros(())), step)

@@ -143,13 +143,29 @@ def test_kl_early_stop_freezes_parameters_and_optimiser(rng, key):
     hp = ppo.Hyperparameters(learning_rate=0.05, target_kl=1e-3)
     state = agent.init(key, hp)
     rollout = rollout_of(agent, state, rng)
-    new, _ = jax.jit(agent.update)(state, rollout, key, hp)
+    new, info = jax.jit(agent.update)(state, rollout, key, hp)
     count = int(new.opt_state.count)
-    assert 0 < count < 6
+    assert 0 < count < 5
     # It is where as many epochs without the stop would have been.
     plain = ppo.make(SPEC, dataclasses.replace(config, num_epochs=count, kl_stop="none"))
     same, _ = jax.jit(plain.update)(state, rollout, key, hp)
     np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-5, atol=1e-6)
+    # What is reported is of the steps made, and of the one that was not.
+    longer = ppo.make(SPEC, dataclasses.replace(config, num_epochs=count + 1, kl_stop="none"))
+    reported = jax.jit(longer.update)(state, rollout, key, hp)[1].metrics
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), info.metrics, reported)
+
+
+@pytest.mark.parametrize("granularity", ["minibatch", "epoch"])
+def test_a_stop_ends_the_adaptation_of_the_learning_rate(rng, key, granularity):
+    config = ppo.Config(**SIZES, num_epochs=20, kl_stop="k3", adaptive_learning_rate=granularity, num_minibatches=2)
+    agent = ppo.make(SPEC, config)
+    hp = ppo.Hyperparameters(learning_rate=0.05, target_kl=1e-3, max_learning_rate=1.0)
+    state = agent.init(key, hp)
+    new, _ = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+    made = int(new.opt_state.count)
+    assert 0 < made < 10
+    assert 0.05 / 1.5 ** (made + 1) * 0.999 <= float(new.learning_rate) <= 0.05 * 1.5**made
 
 
 def test_the_policys_early_stop_does_not_stop_a_critic_with_its_own_optimiser(rng, key):
@@ -199,6 +215,24 @@ def test_on_policy_impala_is_the_actor_critic_of_lambda_returns(rng, key):
         other, rollout, key, a2c.Hyperparameters(learning_rate=5e-4, max_grad_norm=1e6)
     )  # fmt: skip
     np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
+
+
+def test_a_recurrent_impala_unrolls_the_states_of_the_learner(rng, key):
+    """Of the states that an older policy left only the first is used, but where an episode is cut off."""
+    recurrent = {"actor_rnn": "gru", "critic_rnn": "gru", "rnn_size": 3}
+    agent = impala.make(SPEC, impala.Config(**SIZES, **recurrent))
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    rollout = rollout_of(agent, state, rng)
+    rollout = rollout._replace(transitions=rollout.transitions._replace(truncated=np.zeros((T, B), bool)))
+    other = jax.tree.map(lambda x: x.at[1:].add(1.0), rollout.extras["carry"])
+    other = rollout._replace(extras={**rollout.extras, "carry": other})
+    update = jax.jit(agent.update)
+    new, same = (update(state, r, key, hp)[0] for r in (rollout, other))
+    np.testing.assert_array_equal(flat(new.params), flat(same.params))
+    first = jax.tree.map(lambda x: x.at[0].add(1.0), rollout.extras["carry"])
+    different = update(state, rollout._replace(extras={**rollout.extras, "carry": first}), key, hp)[0]
+    assert np.any(flat(new.params) != flat(different.params))
 
 
 def test_a3c_with_one_worker_is_a2c(rng, key):
