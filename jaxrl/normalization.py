@@ -143,9 +143,11 @@ def apply(statistics: Statistics, x: PyTree, clip: float | None = None) -> PyTre
     return jax.tree.map(one, x, statistics.mean, statistics.variance)
 
 
-def undo(statistics: Statistics, x: PyTree) -> PyTree:
-    """``mean + x sqrt(variance + 1e-8)``: the inverse of ``apply`` without a bound."""
-    return jax.tree.map(lambda x, m, v: m + x * jnp.sqrt(v + EPSILON), x, statistics.mean, statistics.variance)
+def undo(statistics: Statistics, x: PyTree, clip: float | None = None) -> PyTree:
+    """``mean + x sqrt(variance + 1e-8)``: the inverse of ``apply`` within the bound, and of no more than the bound."""
+    bounded = (lambda x: x) if clip is None else (lambda x: jnp.clip(x, -clip, clip))
+    one = lambda x, mean, variance: mean + bounded(x) * jnp.sqrt(variance + EPSILON)
+    return jax.tree.map(one, x, statistics.mean, statistics.variance)
 
 
 def discounted_sums(sums: Array, reward: Array, ended: Array, discount: Array | float) -> tuple[Array, Array]:

@@ -130,10 +130,16 @@ def normalizable(space: spaces.Space, observation: PyTree, images: bool = False)
     return None
 
 
-def normalized(space: spaces.Space, observation: PyTree, statistics: Any, images: bool = False) -> PyTree:
-    """The observation with the parts that ``normalizable`` takes normalised by their statistics, and clipped."""
+def normalized(
+    space: spaces.Space,
+    observation: PyTree,
+    statistics: Any,
+    images: bool = False,
+    clip: float | None = normalization.CLIP,
+) -> PyTree:
+    """The observation with the parts that ``normalizable`` takes normalised by their statistics, within a bound."""
     parts = normalizable(space, observation, images)
-    return with_replaced(space, observation, normalization.apply(statistics, parts, normalization.CLIP))
+    return with_replaced(space, observation, normalization.apply(statistics, parts, clip))
 
 
 def with_replaced(space: spaces.Space, observation: PyTree, replaced: PyTree) -> PyTree:

@@ -189,6 +189,8 @@ class Algorithm(Generic[State]):
     """``initial_carry(B) -> carry``: the recurrent state at the start of an episode."""
     reset_carry: bool = True
     """Whether every episode starts with that state; else it goes on from the last one's end."""
+    evaluation_policy: Callable[[State], PyTree] | None = None
+    """What acting in an evaluation needs, where that is another than ``policy``."""
     observe: Callable[[State, Transition, Array | None, Any], State] | None = None
     """``observe(state, transitions, valid, hp) -> state``: what steps ``[B, ...]`` teach by themselves, such as
     statistics of observations. The off-policy loops call it with each step, also of the prefill; ``valid``: see
@@ -197,3 +199,7 @@ class Algorithm(Generic[State]):
     """``interrupt(state) -> state``: the episodes under way will not go on: their simulators were started anew."""
     workers: Workers[State] | None = None
     """How workers that do not wait for each other learn, if the algorithm can be divided between such."""
+
+    def evaluated(self, state: State) -> PyTree:
+        """The policy that an evaluation plays."""
+        return (self.evaluation_policy or self.policy)(state)

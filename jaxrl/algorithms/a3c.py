@@ -51,10 +51,11 @@ class Config(policy_value.Config):
             self.num_envs % self.num_workers == 0, "num_workers", self.num_workers,
             f"must divide num_envs={self.num_envs}",
         )  # fmt: skip
-        require(
-            not (self.normalize_reward or self.normalize_value), "normalize_reward", True,
-            "a3c keeps no statistics of rewards or values; scale the reward instead",
-        )  # fmt: skip
+        for name in ("normalize_reward", "normalize_value"):
+            require(
+                not getattr(self, name), name, True,
+                "a3c keeps no statistics of rewards or values; scale the reward instead",
+            )  # fmt: skip
         require(self.axis_name is None, "axis_name", self.axis_name, "must be none: workers are what is parallel")
 
 
@@ -86,10 +87,11 @@ class State(NamedTuple):
 
 
 class Acting(NamedTuple):
-    """What acting needs: the learner's policy for evaluation, the workers' for exploration."""
+    """What acting needs: the learner's policy, and to explore with the workers' parameters."""
 
     learner: Policy
     workers: PyTree
+    """None in an evaluation."""
 
 
 def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
@@ -121,7 +123,8 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         return Acting(Policy(networks.acting(state.params), statistics), networks.acting(state.workers))
 
     def act(policy, observation, carry, key, hp, explore=True):
-        if not explore or jax.tree.leaves(observation)[0].shape[0] != config.num_envs:
+        alone = policy.workers is None or jax.tree.leaves(observation)[0].shape[0] != config.num_envs
+        if alone or not explore:
             return act_alone(policy.learner, observation, carry, key, hp, explore)
 
         def one(params, observation, carry, key):
@@ -187,6 +190,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=policy,
+        evaluation_policy=lambda state: policy(state)._replace(workers=None),
         act=act,
         update=update,
         value=lambda state, observation: networks.value(state.params, state.normalizers, observation),

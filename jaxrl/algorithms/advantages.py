@@ -116,12 +116,13 @@ def estimate(
     advantage = generalized_advantage_estimation(reward, value, next_value, *over, hp.discount, hp.gae_lambda)
     target = lambda_returns(reward, next_value, *over, hp.discount, 1.0) if reward_to_go else advantage + value
     if c.normalize_value:
-        # The statistics take both, as rl_games has it.
-        statistics = normalizers.value
-        for x in (value, target):
-            statistics = normalization.update(statistics, x, rollout.valid, c.axis_name)
-        value, target = (normalization.apply(statistics, x) for x in (value, target))
-        normalizers = normalizers._replace(value=statistics)
+        # The statistics take both, one after the other, each normalised by what there is by then, as rl_games has it.
+        known = normalizers.value
+        after_values = normalization.update(known, value, rollout.valid, c.axis_name)
+        after_both = normalization.update(after_values, target, rollout.valid, c.axis_name)
+        value = normalization.apply(after_values, value, c.value_clip)
+        target = normalization.apply(after_both, target, c.value_clip)
+        normalizers = normalizers._replace(value=after_both)
     if networks.spec.reward_shape:
         advantage = jnp.sum(advantage, axis=-1)
     return Estimates(advantage, value, target), observe(networks, normalizers, rollout)

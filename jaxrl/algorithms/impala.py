@@ -129,8 +129,8 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         new_log_prob, value = distribution.log_prob(t.action), networks.value_of(output, normalizers)
         _, next_output = advantages.values(networks, frozen, t, carry)
         if networks.config.recurrent:
-            # V-trace takes the value of a successor for that of the next step. From the states that an older policy left
-            # they are not the same, so a step inside an episode has that of the sequence unrolled.
+            # V-trace takes the value of a successor for that of the next step. From the states that an older policy
+            # left they are not the same, so a step inside an episode has that of the sequence unrolled.
             last = jax.tree.map(lambda x: x[-1:], t.next_observation)
             unrolled = jnp.concatenate([output[1:], networks.critic(frozen, last, after, None)])
             ended = (t.terminated | t.truncated).reshape(t.reward.shape + (1,) * (output.ndim - 2))

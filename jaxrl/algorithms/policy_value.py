@@ -88,10 +88,14 @@ class Config(rollouts.Config):
     """Whether to give observations (not images) mean 0 and deviation 1, by running statistics."""
     normalize_images: bool = False
     """Whether images too, each pixel by statistics of its own."""
+    observation_clip: float | None = normalization.CLIP
+    """Bound of what is normalised, in deviations; none for no bound."""
     normalize_reward: bool = False
     """Whether to divide rewards by the running deviation of their discounted sum."""
     normalize_value: bool = False
     """Whether the critic learns targets of mean 0 and deviation 1, by running statistics."""
+    value_clip: float | None = None
+    """Bound of those targets and of what the critic says, in deviations; none by default."""
     optimizer: str = "adam"
     """``adam`` or ``rmsprop``."""
     adam_epsilon: float = 1e-5
@@ -109,6 +113,13 @@ class Config(rollouts.Config):
         require_choice(self, "mean_activation", ACTIVATIONS)
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
+        for name in ("observation_clip", "value_clip"):
+            bound = getattr(self, name)
+            require(bound is None or bound > 0.0, name, bound, "must be positive, or none")
+        require(
+            self.min_std == 0.0 or self.std_parametrization != "exp", "min_std", self.min_std,
+            "has no floor to be with std_parametrization='exp'; take 'softplus' or 'linear'",
+        )  # fmt: skip
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "bootstrap", BOOTSTRAPS)
         require(
@@ -231,7 +242,8 @@ class Networks:
     def value_of(self, output: Array, normalizers: Normalizers) -> Array:
         """The value that an output of the critic means, in units of the reward."""
         value = two_hot_value(output, self.support) if self.config.value_head == "two_hot" else output
-        return normalization.undo(normalizers.value, value) if self.config.normalize_value else value
+        c = self.config
+        return normalization.undo(normalizers.value, value, c.value_clip) if c.normalize_value else value
 
     def value_error(self, output: Array, target: Array) -> Array:
         """The loss of an output of the critic, element by element; the target in the critic's units."""
@@ -365,7 +377,9 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         """The observation, normalised."""
         if not config.normalize_observation:
             return observation
-        return observations.normalized(whole, observation, policy.observation, config.normalize_images)
+        return observations.normalized(
+            whole, observation, policy.observation, config.normalize_images, config.observation_clip
+        )
 
     def inputs(side: str, observation: PyTree) -> Any:
         space, sees = seen_by[side]

@@ -124,7 +124,7 @@ def player_of(opened: folder.Opened, seed: int | None = None, *, explore: bool =
     lane = jax.tree.map(lambda x: x[settings.seeds.index(seed)], opened.state.agent)
     steps = float(opened.step)
     hp = resolve(opened.built.hp, steps, steps / settings.total_steps)
-    return Player(agent, opened.built.env, agent.policy(lane), hp, explore)
+    return Player(agent, opened.built.env, agent.evaluated(lane), hp, explore)
 
 
 def frames(player: Player, num_episodes: int, max_steps: int, key: jax.Array) -> Iterator[Frame]:

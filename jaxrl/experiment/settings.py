@@ -168,6 +168,9 @@ def checked(settings: RunSettings) -> RunSettings:
     }
     with as_user_error():
         algorithm_module(settings.algorithm).Config(**settings.config)
+    if settings.config.get("axis_name") is not None:
+        axis = settings.config["axis_name"]
+        raise UserError(f"axis_name={axis!r}: is for programs that spread one agent over devices; a run does not")
     return dataclasses.replace(settings, **reward)
 
 

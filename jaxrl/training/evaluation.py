@@ -44,7 +44,7 @@ def evaluate(
     Args:
         agent: whose ``act`` to use.
         env: a compiled environment, without auto-reset.
-        policy: ``agent.policy(state)``.
+        policy: ``agent.evaluated(state)``.
         key: consumed.
         hp: resolved hyper-parameters.
         num_episodes: N; of several agents each has a return of its own, and N is rounded up to whole environments.

@@ -338,7 +338,7 @@ class _Programs:
 
     def _act_deterministic(self, explore: bool = False):
         def act(agent_state, observation, carry, key, iteration, t, hp):
-            policy = self.agent.policy(agent_state)
+            policy = self.agent.evaluated(agent_state)
             key = jax.random.fold_in(key_for(key, Purpose.EVALUATE, iteration), t)
             return self.agent.act(policy, observation, carry, key, self._hp(hp, iteration), explore)[:2]
 

@@ -122,7 +122,7 @@ def train_in_threads(
         raise failures[0]
 
     def play(state, key, hp):
-        return evaluate(agent, env, agent.policy(state), key, hp, num_episodes=eval_episodes)
+        return evaluate(agent, env, agent.evaluated(state), key, hp, num_episodes=eval_episodes)
 
     evaluation = compiled(play)(shared["state"], key_for(key, Purpose.EVALUATE), resolved(hp, float(total_steps)))
     return ThreadsResult(shared["state"], np.asarray(returns, np.float32), np.asarray(staleness), evaluation)

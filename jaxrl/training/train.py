@@ -117,7 +117,7 @@ class Train:
         """Play whole episodes with the current policy, in environments of their own."""
         key = key_for(state.key, Purpose.EVALUATE, state.iteration)
         hp = self._resolve(self._hp(hp), state.iteration)
-        policy = self.agent.policy(state.agent)
+        policy = self.agent.evaluated(state.agent)
         return evaluate(
             self.agent, self.env, policy, key, hp,
             num_episodes=num_episodes or self.eval_episodes, deterministic=deterministic,

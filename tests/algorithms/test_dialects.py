@@ -1,5 +1,6 @@
 """The four dialects of PPO: what each adds up, against NumPy transcriptions of the sources' arithmetic."""
 
+import dataclasses
 import types
 
 import jax
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from jaxrl.algorithms import ppo
+from jaxrl import normalization, observations
+from jaxrl.algorithms import advantages, ppo
 from jaxrl.algorithms.advantages import Steps
-from jaxrl.algorithms.policy_value import make_networks
+from jaxrl.algorithms.policy_value import Policy, make_networks
 from jaxrl.experiment import presets
 from jaxrl.networks.distributions import Categorical, DiagonalGaussian
-from jaxrl.types import Spec
+from jaxrl.types import Rollout, Spec, Transition
 
 N = 24
 BOX = Spec("test", spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (3,)))
@@ -134,6 +136,63 @@ def rates(adaptive, kls, num_minibatches=2):
         assert go
         used.append(float(rate))
     return [*used, float(s.learning_rate)]
+
+
+def test_rl_games_normalisers(rng):
+    """Its ``RunningMeanStd``: of observations, and of values and returns one after the other, within 5 deviations."""
+
+    class RunningMeanStd:
+        def __init__(self, shape=()):
+            self.mean, self.var, self.count = np.zeros(shape), np.ones(shape), 1.0
+
+        def update(self, x):
+            mean, var, count = x.mean(0), x.var(0, ddof=1), len(x)
+            delta, total = mean - self.mean, self.count + count
+            self.mean = self.mean + delta * count / total
+            m2 = self.var * self.count + var * count + delta**2 * self.count * count / total
+            self.var, self.count = m2 / total, total
+
+        def normalize(self, x):
+            return np.clip((x - self.mean) / np.sqrt(self.var + 1e-5), -5.0, 5.0)
+
+        def undo(self, y):
+            return np.sqrt(self.var + 1e-5) * np.clip(y, -5.0, 5.0) + self.mean
+
+    config, _ = preset("rl_games")
+    config = dataclasses.replace(config, rollout_length=4_096)
+    networks = make_networks(BOX, config)
+    x = rng.normal(3.0, 2.0, size=(4_096, 16, 2)).astype(np.float32)
+    x[0, 0] = 100.0
+    # So many that the item it begins with, which ours do not, is lost among them.
+    known, flat = RunningMeanStd(2), x.reshape(-1, 2)
+    known.update(flat)
+    statistics = normalization.update(normalization.init(x[0, 0]), x)
+    clip = config.observation_clip
+    np.testing.assert_allclose(
+        observations.normalized(BOX.observation_space, x, statistics, clip=clip).reshape(-1, 2), known.normalize(flat),
+        rtol=1e-3, atol=1e-3,
+    )  # fmt: skip
+
+    reward = rng.normal(size=(4_096, 16)).astype(np.float32)
+    ends = rng.random((4_096, 16)) < 0.1
+    transitions = Transition(x, np.zeros((4_096, 16, 3)), reward, ends, np.zeros_like(ends), x)
+    before = networks.init_normalizers()._replace(value=normalization.Statistics(*map(jnp.float32, (9e4, 0.3, 4.0))))
+    params = networks.init(jax.random.key(0))
+    hp = ppo.Hyperparameters(discount=0.99, gae_lambda=0.95)
+    got, after = advantages.estimate(networks, params, before, Rollout(transitions, {}, ()), hp)
+    theirs = RunningMeanStd()
+    theirs.mean, theirs.var, theirs.count = 0.3, 4.0, 9e4
+    raw, _ = advantages.values(networks, Policy(params, before.observation), transitions, ())
+    value = theirs.undo(np.asarray(raw))
+    target = value + np.asarray(got.advantage)
+    theirs.update(value.ravel())
+    np.testing.assert_allclose(got.value, theirs.normalize(value), rtol=1e-3, atol=1e-3)
+    theirs.update(target.ravel())
+    np.testing.assert_allclose(got.target, theirs.normalize(target), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(after.value.mean, theirs.mean, rtol=1e-4)
+    np.testing.assert_allclose(after.value.variance, theirs.var, rtol=1e-4)
+    extreme = networks.value_of(jnp.array([-80.0, 80.0]), after)
+    np.testing.assert_allclose(extreme, theirs.undo(np.array([-80.0, 80.0])), rtol=1e-3)
 
 
 def test_rl_games_learning_rate():

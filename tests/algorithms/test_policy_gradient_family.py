@@ -245,6 +245,15 @@ def test_a3c_with_one_worker_is_a2c(rng, key):
     np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
 
 
+def test_an_evaluation_of_a3c_is_the_learners_whatever_its_size(rng, key):
+    agent = a3c.make(SPEC, a3c.Config(**SIZES, num_workers=4))
+    state = agent.init(key, agent.hyperparameters)
+    broken = state._replace(workers=jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), state.workers))
+    act = lambda policy: agent.act(policy, jnp.ones((B, 2)), (), key, agent.hyperparameters, True)[2]["log_prob"]
+    assert np.isnan(act(agent.policy(broken))).all()
+    assert np.isfinite(act(agent.evaluated(broken))).all()
+
+
 def test_a3cs_workers_apply_stale_gradients_one_by_one(rng, key):
     agent = a3c.make(SPEC, a3c.Config(**SIZES, num_workers=4))
     hp = agent.hyperparameters

@@ -260,6 +260,7 @@ VALUES = {
         "value_coefficient": 2.0, "max_grad_norm": 1.0, "entropy_coefficient": 0.01, "clip_value_loss": False,
         "total_steps": 4_096_000, "reward_clip": 1.0, "adaptive_learning_rate": "epoch", "target_kl": 0.01,
         "normalize_value": True, "shared_torso": True, "advantage_scope": "rollout", "normalize_observation": True,
+        "observation_clip": 5.0, "value_clip": 5.0,
         "normalize_images": True,
     },
     # The action joins at the second layer; 1,000 random steps. Both DDPGs have twin critics.

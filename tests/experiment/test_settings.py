@@ -295,6 +295,9 @@ class TestSettings:
     def test_another_folder_is_not_one_of_a_run(self, tmp_path):
         assert "not the folder of a run" in refused(load, tmp_path)
 
+    def test_a_run_does_not_spread_an_agent_over_devices(self):
+        assert "axis_name='i'" in refused(make_settings, "ppo", "CartPole-v1", 1_000, config={"axis_name": "i"})
+
     def test_every_field_is_written(self, tmp_path):
         settings = make_settings("ppo", "CartPole-v1")
         assert set(run_settings.to_dict(settings)) == {f.name for f in dataclasses.fields(RunSettings)}

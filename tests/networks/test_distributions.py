@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.networks.distributions import Categorical, DiagonalGaussian, SquashedGaussian
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, SquashedGaussian
 
 
 def _categoricals(rng, shape=(6, 4)):
@@ -43,9 +43,23 @@ def test_everything_agrees_with_distrax(rng, key, kind):
     np.testing.assert_allclose(p.kl_divergence(p), 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_a_beta_distribution_agrees_with_scipy(rng):
+    alpha, beta = rng.uniform(1.05, 8.0, size=(2, 6, 3)).astype(np.float32)
+    ours, oracle = Beta(alpha, beta), stats.beta(alpha, beta, loc=-1, scale=2)
+    action = rng.uniform(-0.99, 0.99, size=(6, 3)).astype(np.float32)
+    np.testing.assert_allclose(ours.log_prob(action), oracle.logpdf(action).sum(-1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.entropy(), oracle.entropy().sum(-1), rtol=1e-4, atol=1e-4)
+    grid = np.linspace(-1, 1, 20_001)[1:-1]
+    densest = grid[np.argmax(oracle.pdf(grid[:, None, None]), axis=0)]
+    np.testing.assert_allclose(ours.mode(), densest, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "gaussian", "beta"])
 def test_entropy_and_kl_are_expectations_over_samples(rng, key, kind):
-    p, q = _pair(rng, kind)[0]
+    if kind == "beta":
+        p, q = (Beta(*rng.uniform(1.05, 8.0, size=(2, 6, 3)).astype(np.float32)) for _ in range(2))
+    else:
+        p, q = _pair(rng, kind)[0]
 
     @jax.jit
     def estimate(p, q):

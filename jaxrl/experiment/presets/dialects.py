@@ -82,6 +82,7 @@ PRESETS = [
             "bound_value_loss": True,
             "advantage_scope": "rollout",
             "normalize_observation": True,
+            "observation_clip": None,
             "shared_torso": True,
             "hidden_sizes": (32,),
             "activation": "identity",
@@ -97,7 +98,8 @@ PRESETS = [
             "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence "
             "after each minibatch, normalised observations, values and advantages, a smooth clamp; with fewer "
             "environments, for a smaller task. There the divergence is from the policy of the epoch before, here "
-            "from the one that acted; the bounds' loss, off in that file, has the coefficient of its others"
+            "from the one that acted; the bounds' loss, off in that file, has the coefficient of its others. Its "
+            "statistics begin with one item of mean 0 and variance 1, and add 1e-5 to a variance; ours do not"
         ),
         hyperparameters={
             "learning_rate": 5e-4,
@@ -117,7 +119,9 @@ PRESETS = [
             "num_minibatches": 4,
             "adaptive_learning_rate": "minibatch",
             "normalize_observation": True,
+            "observation_clip": 5.0,
             "normalize_value": True,
+            "value_clip": 5.0,
             "advantage_scope": "rollout",
             "smooth_clamp": True,
             "bound_loss": "bound",
