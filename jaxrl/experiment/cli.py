@@ -90,6 +90,8 @@ class Train:
     """Checkpoints of the run."""
     eval_episodes: Annotated[int | None, _option("N", "32")] = None
     """Episodes of an evaluation, for each seed."""
+    stop_at_return: Annotated[float | None, _option("X", "no")] = None
+    """End with the first report whose training episodes have this mean return, over the seeds."""
     wandb: Annotated[str | None, _option("PROJECT", "no")] = None
     """Log to Weights & Biases too (WANDB_MODE=offline works)."""
     progress: bool = True

@@ -93,6 +93,7 @@ def train(
     num_evaluations: int | None = None,
     num_checkpoints: int | None = None,
     eval_episodes: int | None = None,
+    stop_at_return: float | None = None,
     wandb: str | None = None,
     progress: bool = True,
 ) -> RunResult:
@@ -117,6 +118,7 @@ def train(
         num_evaluations: evaluations of the run (10).
         num_checkpoints: checkpoints of the run (10).
         eval_episodes: episodes of an evaluation (32).
+        stop_at_return: end the run with the first report whose training episodes have this mean return, over the seeds.
         wandb: a project of Weights & Biases to log to.
         progress: whether to show how far it is.
 
@@ -132,7 +134,7 @@ def train(
         algorithm, env_id, total_steps, preset=preset, hp=hp, config=config, env_parameters=env_parameters,
         reward_shift=reward_shift, reward_scale=reward_scale, reward_clip=reward_clip, reward_log=reward_log,
         seed=seed, num_seeds=num_seeds, num_intervals=num_intervals, num_evaluations=num_evaluations,
-        num_checkpoints=num_checkpoints, eval_episodes=eval_episodes,
+        num_checkpoints=num_checkpoints, eval_episodes=eval_episodes, stop_at_return=stop_at_return,
     )  # fmt: skip
     built = run_settings.build(settings, env)
     runner = folder.new_runner(settings, built)
@@ -241,16 +243,17 @@ def _run(opened: folder.Opened, clock: _Clock, wandb: str | None, progress: bool
         state, evaluation = _intervals(opened, clock, wandb, progress, stop, stack)
         if evaluation is None or settings.eval_episodes < FINAL_EPISODES:
             evaluation = runner.evaluate(state, max(FINAL_EPISODES, settings.eval_episodes))
-    steps = runner.steps_after(runner.num_iterations) * settings.num_seeds
+    steps = runner.steps_after(runner.iterations_done(state))
     summary = {
         "algorithm": settings.algorithm,
         "env": settings.env,
         "total_steps": settings.total_steps,
+        "steps": steps,
         "num_seeds": settings.num_seeds,
         "final_return": [float(x) for x in np.mean(evaluation.episode_return, axis=-1)],
         "wall_seconds": round(clock.wall_seconds(), 3),
         "compile_seconds": round(clock.compile + runner.compile_seconds, 3),
-        "steps_per_second": round(steps / max(clock.training, 1e-9), 1),
+        "steps_per_second": round(steps * settings.num_seeds / max(clock.training, 1e-9), 1),
         "versions": folder.versions(),
         "device": folder.device(),
     }
@@ -290,8 +293,8 @@ def _intervals(
     )  # fmt: skip
     stack.enter_context(bar)
 
-    evaluation = None
-    for i in range(first, len(lengths)):
+    evaluation, reached = None, opened.metadata.get("reached", False)
+    for i in range(first, first if reached else len(lengths)):
         trained = clock.training
         with clock.train(runner):
             state, metrics = runner.advance(state, lengths[i])
@@ -299,19 +302,25 @@ def _intervals(
         steps = runner.steps_after(done)
         rate = lengths[i] * runner.steps_per_iteration * settings.num_seeds / max(clock.training - trained, 1e-9)
         trouble = _trouble(metrics, settings.seeds)
-        evaluation = runner.evaluate(state) if evaluated[i] and trouble is None else None
+        mean_return, goal = _mean(metrics.episode_return), settings.stop_at_return
+        reached = goal is not None and mean_return >= goal
+        evaluation = runner.evaluate(state) if (evaluated[i] or reached) and trouble is None else None
         loggers.write(_rows(metrics, evaluation, settings.seeds, steps, clock.wall_seconds(), rate))
-        bar.update(steps, _mean(metrics.episode_return), _mean(metrics.losses.get("loss", math.nan)))
+        bar.update(steps, mean_return, _mean(metrics.losses.get("loss", math.nan)))
         if trouble is not None:
             raise Diverged(_last_words(trouble, steps, checkpoints))
-        if saved[i] or stop.signum is not None:
+        if saved[i] or reached or stop.signum is not None:
             score = None if evaluation is None else float(np.mean(evaluation.episode_return))
             metadata = {
                 "settings": run_settings.to_dict(settings),
                 "versions": folder.versions(),
                 "clock": clock.record(runner),
+                "reached": reached,
             }
             checkpoints.save(steps, state, metadata, score)
+        if reached:
+            say(f"the training episodes' mean return of {mean_return:.4g} is what the run was to stop at")
+            break
         if stop.signum is not None and i + 1 < len(lengths):
             raise Interrupted(directory, steps, stop.signum)
     return state, evaluation

@@ -59,6 +59,8 @@ class RunSettings:
     """Checkpoints of the run, the last one at its end."""
     eval_episodes: int = 32
     """Episodes of an evaluation, for each seed."""
+    stop_at_return: float | None = None
+    """Mean return of the training episodes of a report, over the seeds, at which the run ends."""
 
     @property
     def seeds(self) -> list[int]:
@@ -166,6 +168,8 @@ def checked(settings: RunSettings) -> RunSettings:
         "reward_clip": _reward_clip(settings.reward_clip),
         "reward_log": config_value("reward_log", settings.reward_log, bool),
     }
+    goal = settings.stop_at_return
+    reward["stop_at_return"] = None if goal is None else config_value("stop_at_return", goal, float)
     with as_user_error():
         algorithm_module(settings.algorithm).Config(**settings.config)
     if settings.config.get("axis_name") is not None:

@@ -73,11 +73,11 @@ class TestFolder:
     def test_the_summary_has_exactly_these_keys(self, ppo_run):
         summary = json.loads((ppo_run / "summary.json").read_text())
         assert list(summary) == [
-            "algorithm", "env", "total_steps", "num_seeds", "final_return", "wall_seconds", "compile_seconds",
+            "algorithm", "env", "total_steps", "steps", "num_seeds", "final_return", "wall_seconds", "compile_seconds",
             "steps_per_second", "versions", "device",
         ]  # fmt: skip
         assert (summary["algorithm"], summary["env"]) == ("ppo", "CartPole-v1")
-        assert (summary["total_steps"], summary["num_seeds"]) == (256, 2)
+        assert (summary["total_steps"], summary["steps"], summary["num_seeds"]) == (256, 256, 2)
         assert len(summary["final_return"]) == 2 and all(1 <= x <= 500 for x in summary["final_return"])
         assert 0 < summary["compile_seconds"] < summary["wall_seconds"]
         assert summary["versions"]["jax"] == jax.__version__
@@ -119,6 +119,28 @@ class TestResume:
         assert main(["train", "--resume", str(tmp_path / "run"), "--no-progress"]) == 0
 
         assert_same_run(straight, tmp_path / "run")
+
+    def test_a_goal_ends_the_run(self, train_tiny, ppo_run, tmp_path, capsys):
+        assert train_tiny("ppo", tmp_path / "run", stop_at_return=9) == 0
+        returns = [float(row["episode_return"] or "nan") for row in rows(ppo_run)]
+        known = [[r for r in returns[2 * i : 2 * i + 2] if r == r] for i in range(8)]
+        last = next(i for i, of_seeds in enumerate(known) if of_seeds and np.mean(of_seeds) >= 9)
+        assert last < 7
+        done = rows(tmp_path / "run")
+        # Up to there it is the run without a goal, and then there is an evaluation and a checkpoint.
+        assert [{**row, "eval_return": ""} for row in done] == [
+            {**row, "eval_return": ""} for row in rows(ppo_run)[: len(done)]
+        ]
+        assert len(done) == 2 * (last + 1) and all(row["eval_return"] for row in done[-2:])
+        assert "what the run was to stop at" in capsys.readouterr().err
+        summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+        assert summary["steps"] == int(done[-1]["steps"]) == 32 * (last + 1)
+        # What is left to do after a kill is to sum it up.
+        (tmp_path / "run" / "summary.json").unlink()
+        assert main(["train", "--resume", str(tmp_path / "run"), "--no-progress"]) == 0
+        assert rows(tmp_path / "run") == done
+        again = json.loads((tmp_path / "run" / "summary.json").read_text())
+        assert (again["steps"], again["final_return"]) == (summary["steps"], summary["final_return"])
 
     @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_saves_and_says_how_to_go_on(self, signum, train_tiny, ppo_run, tmp_path, monkeypatch, capsys):
