@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,6 +33,8 @@ class Config:
     """Steps whose rewards are added up before bootstrapping."""
     min_n_step: int | None = None
     """With it, how many they are is drawn for each transition of a batch, from ``min_n_step`` to ``n_step``."""
+    replacement: bool = True
+    """Whether a batch of uniform replay may hold a transition twice."""
     prioritized: bool = False
     """Whether to sample in proportion to the last errors instead of uniformly."""
     frame_stack: int | None = None
@@ -55,6 +58,13 @@ class Config:
         require(
             self.min_n_step is None or 1 <= self.min_n_step <= self.n_step,
             "min_n_step", self.min_n_step, f"must be in [1, n_step={self.n_step}]",
+        )  # fmt: skip
+        require(
+            self.replacement or not self.prioritized, "replacement", self.replacement, "is for uniform replay alone"
+        )
+        require(
+            self.replacement or self.batch_size <= self.prefill, "prefill", self.prefill,
+            f"must hold a batch of {self.batch_size} without replacement",
         )  # fmt: skip
 
 
@@ -96,7 +106,7 @@ def make_buffer(spec: Spec, config: Config) -> Any:
         scalar(jnp.bool_),
         observation,
     )
-    replay = prioritized_replay if config.prioritized else uniform_replay
+    replay = prioritized_replay if config.prioritized else partial(uniform_replay, replacement=config.replacement)
     frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
     return replay(
         example, config.buffer_size, config.num_envs,

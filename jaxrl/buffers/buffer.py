@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import jax
 
 from jaxrl.types import Array, Key, Sample
 
@@ -39,3 +42,20 @@ class Buffer:
     capacity: int
     nbytes: int
     prioritized: bool = False
+
+
+def batches(
+    buffer: Buffer, state: Callable[[], Any], key: Key, batch_size: int, hp: Any = None
+) -> Iterator[Sample]:
+    """Batches without end, for a Python loop that reads from a buffer as from a data loader.
+
+    Args:
+        buffer: what is read from.
+        state: ``state()`` is its state at the time, so that what has been added meanwhile can be drawn.
+        key: of all batches; the ``i``-th has a key of its own.
+        batch_size: transitions of each.
+        hp: see ``Buffer.sample``.
+    """
+    sample = jax.jit(buffer.sample, static_argnums=2)
+    for i in itertools.count():
+        yield sample(state(), jax.random.fold_in(key, i), batch_size, hp)

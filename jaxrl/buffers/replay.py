@@ -25,8 +25,9 @@ def uniform_replay(
     n_step: int = 1,
     min_n_step: int | None = None,
     frame_stack: int = 0,
+    replacement: bool = True,
 ) -> Buffer:
-    """A ring of the last ``capacity`` transitions, sampled uniformly with replacement.
+    """A ring of the last ``capacity`` transitions, sampled uniformly.
 
     Adding and sampling cost the same at any capacity: each is a slice or a gather in place. Each
     environment has a ring of its own, ``capacity / num_envs`` long.
@@ -43,6 +44,8 @@ def uniform_replay(
             ``[min_n_step, n_step]``.
         frame_stack: for stacked images ``[H, W, C]`` the number of frames of an observation, each of which is then
             stored once (see ``frames_storage``); 0 stores observations as they are.
+        replacement: whether a batch may hold a transition twice. Without it, one is drawn from each of ``batch_size``
+            parts of what is held, at the same cost.
 
     Raises:
         ValueError: if a number is out of range, or the observation is not such a stack.
@@ -52,7 +55,9 @@ def uniform_replay(
 
     def sample(state: Any, key: Key, batch_size: int, hp: Any = None) -> Sample:
         key, length_key = _keys(key, n_steps)
-        places = sample_places(state.ring, storage.steps, key, batch_size, may_evict=storage.may_evict)
+        places = sample_places(
+            state.ring, storage.steps, key, batch_size, may_evict=storage.may_evict, replacement=replacement
+        )
         return _read(storage, state, places, jnp.ones((batch_size,)), n_steps, length_key, hp)
 
     return Buffer(

@@ -58,8 +58,10 @@ def write_at(array: Array, places: Array, new: Array) -> Array:
     return array.at[places].set(new, mode="drop")
 
 
-def sample_places(ring: Ring, steps: int, key: Key, batch_size: int, *, may_evict: bool) -> Array:
-    """``[batch_size]`` places, uniform over the steps held, with replacement.
+def sample_places(
+    ring: Ring, steps: int, key: Key, batch_size: int, *, may_evict: bool, replacement: bool = True
+) -> Array:
+    """``[batch_size]`` places, uniform over the steps held, with replacement or without.
 
     ``may_evict`` says whether the oldest may be given up before a ring is full; if not, a ring that holds n
     steps has them at 0 to n - 1.
@@ -67,7 +69,7 @@ def sample_places(ring: Ring, steps: int, key: Key, batch_size: int, *, may_evic
     num_envs = ring.position.shape[0]
     # Number the steps held, one environment's after another's.
     end = jnp.cumsum(ring.filled)
-    number = uniform_below(key, batch_size, end[-1])
+    number = (uniform_below if replacement else distinct_below)(key, batch_size, end[-1])
     if num_envs == 1:
         step, env = number, jnp.zeros((), jnp.int32)
     else:
@@ -95,8 +97,22 @@ def holds(ring: Ring, steps: int, places: Array) -> Array:
     return inside & ((ring.position[env] - step - 1) % steps < ring.filled[env])
 
 
+def distinct_below(key: Key, batch_size: int, bound: Array) -> Array:
+    """``[B]`` integers in ``[0, bound)``, each as likely as any other, and none twice if ``bound >= B``.
+
+    One is drawn from each of ``B`` parts of the range, and all are turned by the same random number: work for ``B``
+    items, whatever the bound.
+    """
+    part_key, turn_key = jax.random.split(key)
+    bound, part = jnp.maximum(bound, 1), jnp.arange(batch_size)
+    size, rest = bound // batch_size, bound % batch_size
+    begin = part * size + jnp.minimum(part, rest)
+    number = begin + uniform_below(part_key, batch_size, size + (part < rest))
+    return (number + uniform_below(turn_key, 1, bound)) % bound
+
+
 def uniform_below(key: Key, batch_size: int, bound: Array) -> Array:
-    """``[B]`` integers in ``[0, bound)``: 32 random bits scaled by their high product, so that the bits
+    """``[B]`` integers in ``[0, bound)``, of a scalar or ``[B]`` bounds: 32 random bits scaled by their high product, so that the bits
     depend on the key alone (and can be drawn ahead of the loop) while the bound grows."""
     bits = jax.random.bits(key, (batch_size,), jnp.uint32)
     return multiply_high(bits, jnp.maximum(bound, 1).astype(jnp.uint32)).astype(jnp.int32)

@@ -52,6 +52,12 @@ def total(tree: SumTree) -> Array:
     return jnp.sum(tree.levels[0])
 
 
+def extremes(tree: SumTree) -> tuple[Array, Array]:
+    """The least value above zero (infinity if there is none) and the greatest: of all items, so ``O(capacity)``."""
+    items = tree.levels[-1]
+    return jnp.min(items, where=items > 0, initial=jnp.inf), jnp.max(items)
+
+
 def get(tree: SumTree, indices: Array) -> Array:
     """The values ``[B]`` of the items ``[B]``."""
     return jnp.take(tree.levels[-1], indices, mode="clip")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jaxrl.buffers import batches
 from jaxrl.buffers.replay import uniform_replay
 from jaxrl.types import Transition
 
@@ -56,6 +57,28 @@ def test_exactly_the_last_items_are_drawn_uniformly(key, num_envs, steps):
     assert items == list(range(max(0, steps - 5) * num_envs + 1, steps * num_envs + 1))
     assert buffer.size(state) == len(items)
     _assert_uniform(_draw(buffer, state, key), items)
+
+
+def test_a_batch_without_replacement_holds_nothing_twice(key):
+    buffer = uniform_replay(ID, 12, 3, replacement=False)
+    state, items = _fill(buffer, 3, 9)
+    assert sorted(_draw(buffer, state, key, 12)) == items
+    sample = jax.jit(jax.vmap(lambda key: buffer.sample(state, key, 5, None).transitions))
+    drawn = np.asarray(sample(jax.random.split(key, 2_000)))
+    assert all(len(set(row)) == 5 for row in drawn.tolist())
+    assert sorted(set(drawn.ravel().tolist())) == items
+
+
+def test_batches_see_what_is_added_meanwhile(key):
+    buffer = uniform_replay(ID, 8)
+    add, state = jax.jit(buffer.add), buffer.init()
+    state = add(state, np.full(1, 1, np.int32))
+    samples = batches(buffer, lambda: state, key, 64)
+    assert set(np.asarray(next(samples).transitions).tolist()) == {1}
+    state = add(state, np.full(1, 2, np.int32))
+    first, second = (np.asarray(next(samples).transitions) for _ in range(2))
+    assert set(first.tolist()) == set(second.tolist()) == {1, 2}
+    assert np.any(first != second)
 
 
 @pytest.mark.parametrize("steps", [3, 8, 40])

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.buffers.ring import Ring, following_places, holds, multiply_high, newest_places, uniform_below
+from jaxrl.buffers.ring import (
+    Ring,
+    distinct_below,
+    following_places,
+    holds,
+    multiply_high,
+    newest_places,
+    uniform_below,
+)
 
 RINGS = [(0, 0), (3, 3), (0, 5), (2, 5), (1, 3), (4, 1)]
 """Rings of 5 steps, as (position, filled): empty, begun, full, wrapped, and with their oldest given up."""
@@ -63,3 +71,22 @@ def test_uniform_below_is_uniform_over_its_whole_range(key, bound):
     counts = np.bincount(got.astype(np.int64) * bins // bound, minlength=bins)
     statistic = np.sum((counts - expected) ** 2 / expected)
     assert statistic <= stats.chi2.ppf(0.999, bins - 1) if bins > 1 else counts[0] == n
+
+
+@pytest.mark.parametrize(("bound", "n"), [(8, 8), (9, 8), (23, 8), (1000, 7), (2**30, 64), (5, 1)])
+def test_distinct_below_never_repeats_and_favours_none(key, bound, n):
+    draw = jax.jit(jax.vmap(lambda key: distinct_below(key, n, jnp.asarray(bound, jnp.int32))))
+    got = np.sort(np.asarray(draw(jax.random.split(key, 4_000))), axis=1)
+    assert got.min() >= 0 and got.max() < bound
+    assert np.all(np.diff(got, axis=1) > 0)
+    if bound == n:
+        return
+    bins = min(bound, 10)
+    counts = np.bincount(got.ravel().astype(np.int64) * bins // bound, minlength=bins)
+    expected = np.diff([-(-bound * i // bins) for i in range(bins + 1)]) / bound * got.size
+    # At most as far from the expectation as independent draws would be.
+    assert np.sum((counts - expected) ** 2 / expected) <= stats.chi2.ppf(0.999, bins - 1)
+
+
+def test_distinct_below_of_fewer_than_are_wanted_takes_all(key):
+    assert set(np.asarray(distinct_below(key, 50, jnp.int32(3))).tolist()) == {0, 1, 2}

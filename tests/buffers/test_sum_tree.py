@@ -235,3 +235,10 @@ def test_what_is_found_in_an_empty_tree_is_an_item():
     tree = sum_tree.init(1000)
     found = sum_tree.stratified(tree, jnp.linspace(0, 1, 64, endpoint=False))
     assert found.min() >= 0 and found.max() < tree.levels[-1].size
+
+
+def test_extremes_are_of_what_is_not_zero():
+    tree = sum_tree.init(40)
+    assert tuple(map(float, sum_tree.extremes(tree))) == (float("inf"), 0.0)
+    tree = sum_tree.set(tree, jnp.array([3, 17, 39]), jnp.array([0.5, 2.0, 0.25]))
+    assert tuple(map(float, sum_tree.extremes(tree))) == (0.25, 2.0)
