@@ -145,7 +145,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             own = Policy(params, normalizers.observation)
             distribution, _, value, _ = networks.apply(own, steps.observation, data.carry, steps.begins)
             return advantages.policy_gradient_loss(
-                distribution.log_prob(steps.action), steps.advantage,
+                -steps.advantage * distribution.log_prob(steps.action),
                 advantages.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,
             )  # fmt: skip
 

@@ -271,18 +271,17 @@ def fit_value(
 
 
 def policy_gradient_loss(
-    log_prob: Array,
-    advantage: Array,
+    per_step: Array,
     value_loss: Array,
     entropy: Array,
     valid: Array | None,
     hp: Any,
     axis_name: str | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """``mean(-A log pi(a|s)) + c_v L_V - c_e mean(H)``, the loss of A3C and IMPALA, and its parts.
+    """``mean(L_pi) + c_v L_V - c_e mean(H)`` and its parts; with ``L_pi = -A log pi(a|s)`` that of A3C and IMPALA.
 
     Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
     """
-    policy_loss, entropy = (masked_mean(x, valid, axis_name) for x in (-advantage * log_prob, entropy))
+    policy_loss, entropy = (masked_mean(x, valid, axis_name) for x in (per_step, entropy))
     total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
     return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}

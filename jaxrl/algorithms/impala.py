@@ -1,15 +1,18 @@
 """IMPALA's learner: an actor-critic update of rollouts that an older policy collected, corrected by V-trace.
 
 In the paper many actors fall behind the learner by a few updates. Here the lag is a number: actors get the learner's
-parameters every ``policy_period`` updates.
+parameters every ``policy_period`` updates. With ``surrogate`` it is APPO: PPO's surrogate of V-trace's advantages,
+measured from a copy of the policy that moves more slowly than the learner.
 
 Source: Espeholt et al. 2018, "IMPALA: Scalable distributed deep-RL with importance weighted actor-learner
-    architectures" (arXiv 1802.01561). The defaults are those of RLlib.
+    architectures" (arXiv 1802.01561); Luo et al. 2020, "IMPACT: Importance weighted asynchronous architectures with
+    clipped target networks" (arXiv 1912.00167) for the surrogate. The defaults are those of RLlib's IMPALA and APPO.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +23,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import advantages, minibatches, policy_value
 from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
-from jaxrl.losses.policy_gradient import masked_mean
+from jaxrl.losses.policy_gradient import clipped_surrogate, masked_mean
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
 from jaxrl.validation import require, require_positive, require_scalar_reward
@@ -40,10 +43,19 @@ class Config(minibatches.Config, policy_value.Config):
     """Parts that each pass is split into, whole rollouts of some environments; must divide ``num_envs``."""
     policy_period: int = 2
     """Updates between two copies of the learner's parameters to the actors; 1 has no lag."""
+    surrogate: bool = False
+    """Whether the policy climbs a clipped surrogate, measured from a target policy (APPO, IMPACT)."""
+    target_period: int = 4
+    """Updates between two copies of the learner's parameters to the target policy."""
+    kl_penalty: bool = False
+    """Whether the divergence from the target policy is penalised."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "policy_period")
+        require_positive(self, "policy_period", "target_period")
+        require(
+            self.surrogate or not self.kl_penalty, "kl_penalty", True, "is the divergence from surrogate=True's target"
+        )
         require(
             self.sequence_length in (None, self.rollout_length), "sequence_length", self.sequence_length,
             "must be none: V-trace needs whole rollouts",
@@ -78,16 +90,24 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 40.0
     """Bound of the gradient's global norm."""
+    clip: Any = 0.4
+    """Of the surrogate's ratio, around 1."""
+    clip_target: Any = 2.0
+    """Bound of the ratio of the policy that acted to the target policy, in the surrogate."""
+    kl_coefficient: Any = 1.0
+    """Weight of the divergence from the target policy."""
 
 
 class State(NamedTuple):
     params: PyTree
     acting: Policy
     """The copy that actors use."""
+    target: PyTree
+    """The parameters of the target policy; ``()`` without a surrogate."""
     opt_state: optax.OptState
     normalizers: Normalizers
     updates: jax.Array
-    """Since the last copy, int32."""
+    """So far, modulo the periods, int32."""
 
 
 class _Rollouts(NamedTuple):
@@ -114,14 +134,19 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
     require_scalar_reward("impala", spec)
     networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
+    period = math.lcm(config.policy_period, config.target_period if config.surrogate else 1)
 
     def init(key: Key, hp: Hyperparameters) -> State:
         del hp
         params, normalizers = networks.init(key), networks.init_normalizers()
         acting = Policy(networks.acting(params), normalizers.observation)
-        return State(params, acting, optimizer.init(ravel_pytree(params)[0]), normalizers, jnp.int32(0))
+        # A copy, so that both can be donated.
+        target = jax.tree.map(jnp.copy, networks.acting(params)) if config.surrogate else ()
+        return State(params, acting, target, optimizer.init(ravel_pytree(params)[0]), normalizers, jnp.int32(0))
 
-    def loss(params: PyTree, batch: _Rollouts, normalizers: Normalizers, hp: Hyperparameters) -> tuple:
+    def loss(
+        params: PyTree, target: PyTree, batch: _Rollouts, normalizers: Normalizers, hp: Hyperparameters
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         t, log_prob, carry, begins, valid = minibatches.time_major(batch)
         policy, frozen = (Policy(p, normalizers.observation) for p in (params, jax.lax.stop_gradient(params)))
         start = jax.tree.map(lambda x: x[0], carry)
@@ -135,17 +160,28 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             unrolled = jnp.concatenate([output[1:], networks.critic(frozen, last, after, None)])
             ended = (t.terminated | t.truncated).reshape(t.reward.shape + (1,) * (output.ndim - 2))
             next_output = jnp.where(ended, next_output, unrolled)
-        log_ratio = new_log_prob - log_prob
+        log_ratio = corrected_ratio = new_log_prob - log_prob
+        if config.surrogate:
+            old = networks.actor(Policy(target, normalizers.observation), t.observation, start, begins)
+            corrected_ratio = old.log_prob(t.action) - log_prob
         corrected = vtrace(
-            *jax.lax.stop_gradient((log_ratio, t.reward, value, networks.value_of(next_output, normalizers))),
+            *jax.lax.stop_gradient((corrected_ratio, t.reward, value, networks.value_of(next_output, normalizers))),
             t.terminated, t.truncated, hp.discount, hp.trace_lambda,
             clip_rho=hp.clip_rho, clip_c=hp.clip_c, clip_policy_rho=hp.clip_policy_rho,
         )  # fmt: skip
         value_loss = advantages.mean_error(networks, networks.value_error(output, corrected.target), valid)
+        mean = lambda x: masked_mean(x, valid, config.axis_name)
+        per_step = -corrected.advantage * new_log_prob
+        if config.surrogate:
+            ratio = jnp.minimum(jnp.exp(-corrected_ratio), hp.clip_target) * jnp.exp(log_ratio)
+            per_step = clipped_surrogate(ratio, corrected.advantage, hp.clip)
         total, metrics = advantages.policy_gradient_loss(
-            new_log_prob, corrected.advantage, value_loss, distribution.entropy(), valid, hp, config.axis_name
+            per_step, value_loss, distribution.entropy(), valid, hp, config.axis_name
         )
-        return total, {**metrics, "importance_weight": masked_mean(jnp.exp(log_ratio), valid, config.axis_name)}
+        if config.kl_penalty:
+            metrics["kl"] = mean(old.kl_divergence(distribution))
+            total += hp.kl_coefficient * metrics["kl"]
+        return total, {**metrics, "loss": total, "importance_weight": mean(jnp.exp(log_ratio))}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         reward, normalizers = advantages.normalize_rewards(networks, state.normalizers, batch, hp.discount)
@@ -157,16 +193,18 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             advantages.begins(config, batch), batch.valid,
         )  # fmt: skip
         params, opt_state, metrics, _ = minibatches.descend(
-            lambda params, minibatch: loss(params, minibatch, fixed, hp), optimizer, state.params, state.opt_state,
-            minibatches.time_major(data), key, config.passes,
+            lambda params, minibatch: loss(params, state.target, minibatch, fixed, hp),
+            optimizer, state.params, state.opt_state, minibatches.time_major(data), key, config.passes,
             learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, axis_name=config.axis_name,
             valid=lambda minibatch: minibatch.valid,
         )  # fmt: skip
         normalizers = advantages.observe(networks, normalizers, batch)
-        updates = (state.updates + 1) % config.policy_period
+        updates = (state.updates + 1) % period
         fresh = Policy(networks.acting(params), normalizers.observation)
-        acting = jax.tree.map(lambda new, old: jnp.where(updates == 0, new, old), fresh, state.acting)
-        return State(params, acting, opt_state, normalizers, updates), Info(metrics)
+        copy = lambda period, new, old: jax.tree.map(lambda n, o: jnp.where(updates % period == 0, n, o), new, old)
+        acting = copy(config.policy_period, fresh, state.acting)
+        target = copy(config.target_period, fresh.params, state.target) if config.surrogate else ()
+        return State(params, acting, target, opt_state, normalizers, updates), Info(metrics)
 
     return Algorithm(
         name="impala",
@@ -176,6 +214,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         feed=OnPolicy(config.num_envs, config.rollout_length),
         init=init,
         policy=lambda state: state.acting,
+        evaluation_policy=lambda state: state.acting._replace(params=networks.acting(state.params)),
         act=policy_value.make_act(networks),
         update=update,
         value=lambda state, observation: networks.value(

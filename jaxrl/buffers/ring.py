@@ -112,8 +112,11 @@ def distinct_below(key: Key, batch_size: int, bound: Array) -> Array:
 
 
 def uniform_below(key: Key, batch_size: int, bound: Array) -> Array:
-    """``[B]`` integers in ``[0, bound)``, of a scalar or ``[B]`` bounds: 32 random bits scaled by their high product, so that the bits
-    depend on the key alone (and can be drawn ahead of the loop) while the bound grows."""
+    """``[B]`` integers in ``[0, bound)``, of a scalar or ``[B]`` bounds.
+
+    32 random bits are scaled by their high product: the bits depend on the key alone, and can be drawn ahead of a loop
+    in which the bound grows.
+    """
     bits = jax.random.bits(key, (batch_size,), jnp.uint32)
     return multiply_high(bits, jnp.maximum(bound, 1).astype(jnp.uint32)).astype(jnp.int32)
 

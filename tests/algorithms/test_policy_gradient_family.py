@@ -11,6 +11,7 @@ from gymnasium import spaces
 from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import a2c, a3c, impala, npg, policy_value, ppo, trpo, vpg
+from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 6, 8
@@ -215,6 +216,44 @@ def test_on_policy_impala_is_the_actor_critic_of_lambda_returns(rng, key):
         other, rollout, key, a2c.Hyperparameters(learning_rate=5e-4, max_grad_norm=1e6)
     )  # fmt: skip
     np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
+
+
+def test_a_surrogate_from_the_learner_itself_has_impalas_gradient(rng, key):
+    plain = impala.make(SPEC, impala.Config(**SIZES))
+    agent = impala.make(SPEC, impala.Config(**SIZES, surrogate=True, kl_penalty=True))
+    hp = agent.hyperparameters
+    state, other = agent.init(key, hp), plain.init(key, hp)
+    rollout = rollout_of(plain, other, rng)
+    new, same = jax.jit(agent.update)(state, rollout, key, hp)[0], jax.jit(plain.update)(other, rollout, key, hp)[0]
+    np.testing.assert_allclose(flat(new.params), flat(same.params), rtol=1e-4, atol=1e-6)
+
+
+def test_the_surrogate_is_measured_from_a_slower_copy(rng, key):
+    config = impala.Config(**SIZES, surrogate=True, kl_penalty=True, policy_period=2, target_period=3, num_epochs=1)
+    agent = impala.make(SPEC, config)
+    hp = impala.Hyperparameters(learning_rate=0.1, clip=0.1, clip_target=1.05)
+    state = agent.init(key, hp)
+    update = jax.jit(agent.update)
+    for i in range(5):
+        state, _ = update(state, rollout_of(agent, state, rng), jax.random.fold_in(key, i), hp)
+    rollout = rollout_of(agent, state, rng)
+    t = rollout.transitions
+    networks = policy_value.make_networks(SPEC, config)
+    policies = [policy_value.Policy(p, ()) for p in (state.params, state.target)]
+    now, old = (networks.actor(p, t.observation, (), None) for p in policies)
+    acted = rollout.extras["log_prob"]
+    new_log_prob, old_log_prob = now.log_prob(t.action), old.log_prob(t.action)
+    assert len({float(x.sum()) for x in (acted, new_log_prob, old_log_prob)}) == 3
+    value, next_value = (networks.critic(policies[0], o, (), None) for o in (t.observation, t.next_observation))
+    corrected = vtrace(
+        old_log_prob - acted, t.reward, value, next_value, t.terminated, t.truncated, hp.discount, hp.trace_lambda,
+        clip_rho=1.0, clip_c=1.0, clip_policy_rho=1.0,
+    )  # fmt: skip
+    ratio = np.minimum(np.exp(acted - old_log_prob), 1.05) * np.exp(new_log_prob - acted)
+    surrogate = np.minimum(ratio * corrected.advantage, np.clip(ratio, 0.9, 1.1) * corrected.advantage)
+    metrics = update(state, rollout, key, hp)[1].metrics
+    np.testing.assert_allclose(metrics["policy_loss"], -surrogate.mean(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics["kl"], old.kl_divergence(now).mean(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_recurrent_impala_unrolls_the_states_of_the_learner(rng, key):
