@@ -35,7 +35,10 @@ def main() -> int:
     run_settings.save(settings, directory)
     started, returns, staleness = time.perf_counter(), [], []
     for seed in settings.seeds:
-        result = train_in_threads(built.agent, built.env, a.total_steps, seed=seed, hp=built.hp)
+        result = train_in_threads(
+            built.agent, built.env, a.total_steps, seed=seed, hp=built.hp,
+            reward_transform=run_settings.reward_transform(settings),
+        )  # fmt: skip
         returns.append(float(np.mean(result.evaluation.episode_return)))
         staleness.append(float(result.staleness.mean()))
         print(f"seed {seed}: return {returns[-1]:.1f}, staleness {staleness[-1]:.2f}", file=sys.stderr, flush=True)

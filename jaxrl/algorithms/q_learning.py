@@ -95,6 +95,8 @@ class Hyperparameters(off_policy.Hyperparameters):
     """Adam's step size."""
     epsilon: Any = dataclasses.field(default_factory=lambda: linear(1.0, 0.05, fraction=0.1))
     """Probability of a uniformly random action."""
+    evaluation_epsilon: Any = 0.0
+    """The same in an evaluation."""
     temperature: Any = 1.0
     """Of Boltzmann exploration."""
     max_grad_norm: Any = 10.0
@@ -235,13 +237,14 @@ def make_q_learning(
         return State(params, jax.tree.map(jnp.copy, params), optimizer.init(params), jnp.zeros((), jnp.int32))
 
     def act(policy, observation, carry, key, hp, explore=True):
+        allowed = setting.allowed(observation)
         if not explore:
-            return greedy(setting.masked(q_values(policy, observation, None), observation)), carry, {}
+            q = setting.masked(q_values(policy, observation, None), observation)
+            return epsilon_greedy(key, q, hp.evaluation_epsilon, allowed), carry, {}
         network_key = None
         if draws:
             key, network_key = jax.random.split(key)
         q = setting.masked(q_values(policy, observation, network_key), observation)
-        allowed = setting.allowed(observation)
         match exploration:
             case "greedy":
                 action = greedy(q)

@@ -7,6 +7,7 @@ also has a deterministic form, for ``make_train``.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ from jaxrl.training.devices import compiler_options
 from jaxrl.training.evaluation import Evaluation, evaluate
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.train import check_spec
-from jaxrl.types import Algorithm, PyTree
+from jaxrl.types import Algorithm, Array, PyTree
 from jaxrl.validation import require
 
 
@@ -39,7 +40,14 @@ class ThreadsResult(NamedTuple):
 
 
 def train_in_threads(
-    agent: Algorithm, env: Environment, total_steps: int, *, seed: int = 0, hp: Any = None, eval_episodes: int = 32
+    agent: Algorithm,
+    env: Environment,
+    total_steps: int,
+    *,
+    seed: int = 0,
+    hp: Any = None,
+    eval_episodes: int = 32,
+    reward_transform: Callable[[Array], Array] | None = None,
 ) -> ThreadsResult:
     """Train with a thread for each worker of an algorithm.
 
@@ -50,6 +58,7 @@ def train_in_threads(
         seed: of parameters and environments; the order of the gradients does not depend on it alone.
         hp: hyper-parameters; by default the algorithm's. Schedules go by the steps of all workers.
         eval_episodes: episodes of the evaluation.
+        reward_transform: what to learn from instead of the raw reward, which is still what is reported.
 
     Raises:
         ValueError: if the algorithm has no workers, or was made for other spaces.
@@ -62,7 +71,7 @@ def train_in_threads(
     check_spec(agent, env.spec)
     require(total_steps > 0, "total_steps", total_steps, "must be positive")
     num_envs, length = agent.feed.num_envs // workers.count, agent.feed.rollout_length
-    wrapped, key = for_training(env), jax.random.key(seed)
+    wrapped, key = for_training(env, reward_transform=reward_transform), jax.random.key(seed)
     hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), agent.hyperparameters if hp is None else hp)
     resolved = lambda hp, steps: resolve(hp, steps, steps / total_steps)
 

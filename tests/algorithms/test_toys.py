@@ -160,10 +160,11 @@ def test_threads_apply_gradients_as_they_come():
     config = a3c.Config(num_workers=3, num_envs=6, rollout_length=10, hidden_sizes=(16,), optimizer="adam")
     agent = a3c.make(env.spec, config)
     hp = a3c.Hyperparameters(learning_rate=linear(1e-2, 1e-3, fraction=1.0), entropy_coefficient=0.0)
-    result = training.train_in_threads(agent, env, 16_000, hp=hp)
+    result = training.train_in_threads(agent, env, 16_000, hp=hp, reward_transform=lambda reward: 2 * reward)
     assert len(result.staleness) == 800
     assert result.staleness.max() >= 1
     assert len(result.episode_returns) == 16_000
+    assert set(result.episode_returns.tolist()) == {0.0, 1.0}
     assert result.evaluation.mean_return >= 0.9
 
 

@@ -230,6 +230,7 @@ VALUES = {
         "epsilon": linear(1.0, 0.01, fraction=0.025), "num_quantiles": 200, "max_grad_norm": NO_CLIPPING,
     },
     "dqn/dopamine-atari": {
+        "evaluation_epsilon": 0.001,
         "learning_rate": 6.25e-5, "adam_epsilon": 1.5e-4, "n_step": 1, "prefill": 20_000, "steps_per_update": 4,
         "target_update_period": 2_000, "epsilon": linear(1.0, 0.01, steps=250_000, delay=20_000), "loss": "mse",
         "total_steps": 50_000_000, "protocol": "machado", "reward_clip": 1.0,

@@ -1,7 +1,7 @@
 """Presets of Dopamine (Castro et al. 2018, arXiv 1812.06110), its JAX agents on Atari with sticky actions.
 
 ``update_period`` is 4 steps, and the target network is copied every 8,000 steps, so after 2,000 updates. Not held: the
-convolutions are padded there, and evaluations keep an epsilon of 0.001.
+convolutions are padded there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ _HYPERPARAMETERS = {
     "discount": 0.99,
     # It begins to fall when learning begins.
     "epsilon": linear(1.0, 0.01, steps=250_000, delay=20_000),
+    "evaluation_epsilon": 0.001,
     "max_grad_norm": UNCLIPPED,
 }
 _CONFIG = {
