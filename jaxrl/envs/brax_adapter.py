@@ -72,7 +72,8 @@ def from_brax(env: Any, *, name: str | None = None) -> Environment:
 
     def step(state, action, key):
         del key
-        new = env.step(state, action)
+        # A copy of the containers: some environments write their metrics into the state that they are given.
+        new = env.step(jax.tree.map(lambda x: x, state), action)
         new = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new, state)
         return new, transition_step(observed(new), new.reward, new.done > 0.5)
 

@@ -96,3 +96,14 @@ def test_playground_is_found_by_its_prefix():
     assert (env.name, env.max_episode_steps, env.action_space.shape) == ("CartpoleBalance", 1000, (1,))
     with pytest.raises(ValueError, match=r"imp='jax'.*did you mean 'impl'"):
         envs.make("playground:CartpoleBalance", imp="jax")
+
+
+@pytest.mark.parametrize("name", ["ant", "hopper", "walker2d"])
+def test_environments_that_write_into_the_state_they_are_given(name):
+    pytest.importorskip("brax")
+    env = envs.make(f"brax:{name}")
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    action = jax.ShapeDtypeStruct(env.action_space.shape, np.float32)
+    after, timestep = jax.eval_shape(env.step, state, action, jax.random.key(0))
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+    assert timestep.reward.shape == ()
