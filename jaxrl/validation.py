@@ -25,6 +25,17 @@ def require_positive(config: Any, *fields: str) -> None:
         )
 
 
+def require_widths(config: Any, *fields: str) -> None:
+    """Raise unless each of these fields of a configuration is a list of positive integers, or None."""
+    for field in fields:
+        value = getattr(config, field)
+        positive = lambda n: isinstance(n, int) and not isinstance(n, bool) and n > 0
+        require(
+            value is None or (isinstance(value, tuple | list) and all(map(positive, value))), field, value,
+            "must be positive integers, one for each layer",
+        )  # fmt: skip
+
+
 def require_scalar_reward(name: str, spec: Any) -> None:
     """Raise if an environment gives vectors of rewards, which an algorithm does not take."""
     shape = spec.reward_shape

@@ -31,7 +31,7 @@ from jaxrl.networks.actor_critic import NORMALIZATIONS, Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Initializer, symmetric_uniform, torso_input, torso_kind
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec, Transition
-from jaxrl.validation import require, require_choice, require_positive, require_scalar_reward
+from jaxrl.validation import require, require_choice, require_positive, require_scalar_reward, require_widths
 
 ACTOR_VALUES: dict[str, Callable[[Array], Array]] = {
     "first": lambda values: values[0],
@@ -93,6 +93,7 @@ class Config(off_policy.Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "num_critics", "target_update_period", "policy_delay")
+        require_widths(self, "hidden_sizes", "critic_sizes")
         require_choice(self, "torso", TORSOS)
         require_choice(self, "activation", ACTIVATIONS)
         require_choice(self, "actor_normalization", NORMALIZATIONS)

@@ -26,7 +26,7 @@ from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_hea
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
 from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
-from jaxrl.validation import require, require_choice, require_positive
+from jaxrl.validation import require, require_choice, require_positive, require_widths
 
 BOOTSTRAPS = ("final_observation", "current_value")
 SUPPORT = 20.0
@@ -107,6 +107,7 @@ class Config(rollouts.Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "rnn_size", "rnn_layers", "num_bins")
+        require_widths(self, "critic_sizes")
         require_choice(self, "actor_rnn", CELLS)
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)

@@ -35,7 +35,7 @@ from jaxrl.networks.torsos import (
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
-from jaxrl.validation import require_choice, require_positive, require_scalar_reward
+from jaxrl.validation import require_choice, require_positive, require_scalar_reward, require_widths
 
 EXPLORATION = ("auto", "greedy", "epsilon_greedy", "epsilon_ladder", "boltzmann")
 
@@ -80,6 +80,7 @@ class Config(off_policy.Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "target_update_period")
+        require_widths(self, "hidden_sizes", "head_sizes")
         require_torso(self)
         require_choice(self, "activation", ACTIVATIONS)
         require_choice(self, "noise", NOISE)

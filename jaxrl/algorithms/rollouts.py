@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxrl.networks.torsos import ACTIVATIONS, require_torso
-from jaxrl.validation import require, require_choice, require_positive
+from jaxrl.validation import require, require_choice, require_positive, require_widths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Config:
         require_positive(self, "num_envs", "rollout_length")
         require_torso(self)
         require_choice(self, "activation", ACTIVATIONS)
+        require_widths(self, "hidden_sizes")
 
     @property
     def rollout_size(self) -> int:

@@ -56,7 +56,7 @@ def make(name: str, *, clip_actions: bool = True, **parameters: Any) -> HostEnvi
         raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{did_you_mean(name, names())}") from error
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise ImportError(f"env={name!r}: {_install_hint(name, error)}") from error
-    except TypeError as error:
+    except (TypeError, AssertionError, gymnasium.error.Error) as error:
         raise ValueError(f"env={name!r}: {error}") from error
 
 

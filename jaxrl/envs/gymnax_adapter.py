@@ -66,6 +66,9 @@ def make(name: str, **parameters: Any) -> Environment:
                     + did_you_mean(option, choices)
                 )
         env, params = gymnax.make(name, **options)
+    for field in fields:
+        if isinstance(getattr(params, field), int | float) and not isinstance(parameters.get(field, 0), int | float):
+            raise ValueError(f"{field}={parameters[field]!r}: must be a number")
     return from_gymnax(env, params.replace(**{k: v for k, v in parameters.items() if k in fields}), name=name)
 
 

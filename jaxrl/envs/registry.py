@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -15,7 +15,7 @@ from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
 from jaxrl.envs.wrappers import raw_actions, without_bounds
-from jaxrl.validation import did_you_mean, require
+from jaxrl.validation import did_you_mean, require, require_positive
 
 SUITES = {
     "gymnax": "jaxrl.envs.gymnax_adapter",
@@ -50,6 +50,9 @@ def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environmen
     require(
         isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"'
     )
+    require(isinstance(clip_actions, bool), "clip_actions", clip_actions, "must be true or false")
+    if parameters.get("max_episode_steps") is not None:
+        require_positive(SimpleNamespace(**parameters), "max_episode_steps")
     env = _made(id, clip_actions, parameters)
     if clip_actions or without_bounds(env.action_space) == env.action_space:
         return env

@@ -133,7 +133,7 @@ class Checkpoints:
     def metadata(self, step: int | Literal["latest", "best"] = "latest") -> dict[str, Any]:
         """The metadata that was saved beside the first readable candidate, without reading its arrays."""
         for candidate in self._candidates(step):
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 return self._record(candidate)["metadata"]
         raise CheckpointError(f"the metadata of every checkpoint asked for in {self.directory} is damaged")
 
@@ -175,7 +175,7 @@ class Checkpoints:
     def _by_score(self) -> list[int]:
         scores = []
         for step in self.steps():
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 score = self._record(step)["score"]
                 if score is not None:
                     scores.append((score, step))

@@ -66,6 +66,11 @@ def new_runner(settings: RunSettings, built: Built) -> Runner:
     Raises:
         UserError: if the run cannot be, such as one that is shorter than its prefill.
     """
+    env, num_envs = built.env, built.agent.feed.num_envs
+    if num_envs % (agents := getattr(env, "num_agents", 1)):
+        raise UserError(f"num_envs={num_envs}: must be a multiple of the {agents} agents of {env.name}, each a row")
+    if (only := getattr(env, "num_envs", None)) not in (None, num_envs):
+        raise UserError(f"num_envs={num_envs}: {env.name} is a vector environment of {only}")
     with run_settings.as_user_error():
         return make_runner(
             built.agent, built.env, settings.total_steps, settings.seeds, built.hp,
@@ -125,9 +130,12 @@ def read_summary(directory: Path) -> dict[str, Any] | None:
     """The summary of a finished run, or None."""
     path = directory / SUMMARY
     try:
-        return json.loads(path.read_text()) if path.exists() else None
+        summary = json.loads(path.read_text()) if path.exists() else None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
+    if summary is not None and not (isinstance(summary, dict) and "final_return" in summary):
+        raise UserError(f"{path} is not the summary of a run: remove it to have it written anew by --resume")
+    return summary
 
 
 def versions() -> dict[str, str]:

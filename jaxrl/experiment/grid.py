@@ -22,6 +22,7 @@ from jaxrl.experiment.folder import say
 from jaxrl.experiment.run import FINAL_EPISODES
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.experiment.values import plain, unknown_name
+from jaxrl.training.memory import require_memory
 
 RESULTS, PICTURE, SWEEP = "results.csv", "sweep.png", "sweep.yaml"
 
@@ -94,8 +95,13 @@ def sweep(
     base = run_settings.make_settings(algorithm, env_id, hp=hp, config=config, **common)
     combinations = expand(base, grid)
     groups = group(combinations)
-    for (_, settings), *_ in groups:
-        folder.new_runner(settings, run_settings.build(settings, env))
+    for members in groups:
+        settings = members[0][1]
+        built = run_settings.build(settings, env)
+        folder.new_runner(settings, built)
+        if isinstance(env, Environment):
+            with run_settings.as_user_error():
+                require_memory(built.agent, len(members) * num_seeds)
     directory = folder.create(out or _default_directory(base))
     say(
         f"{algorithm} on {env_id}, {base.total_steps:,} steps: {len(combinations)} settings x {num_seeds} seeds, "
@@ -167,7 +173,7 @@ def _train(members: list[tuple[dict[str, Any], RunSettings]], env: Any) -> list[
         reward_transform=run_settings.reward_transform(settings),
     )  # fmt: skip
     evaluation = jax.device_get(sweep_lanes(train, seeds=settings.seeds, hyperparameters=together).evaluation)
-    returns = evaluation.episode_return.reshape(-1, settings.num_seeds, FINAL_EPISODES).mean(axis=-1)
+    returns = evaluation.episode_return.mean(axis=-1).reshape(-1, settings.num_seeds)
     if len(returns) < len(members):  # the same combination more than once
         returns = np.broadcast_to(returns, (len(members), settings.num_seeds))
     return [Setting(values, one, row) for (values, one), row in zip(members, returns, strict=True)]

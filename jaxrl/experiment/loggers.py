@@ -98,8 +98,11 @@ class CSVLogger:
             self._file.flush()
 
     def truncate_after(self, steps: int) -> None:
-        _, rows = _read_rows(self.path)
-        kept = [row for row in rows if float(row["steps"]) <= steps]
+        try:
+            _, rows = _read_rows(self.path)
+            kept = [row for row in rows if float(row["steps"]) <= steps]
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{self.path} is not the table of a run ({error}): put it right, or remove it") from error
         if len(kept) < len(rows):
             with writing(self.path):
                 self._replace(kept, self._columns)

@@ -230,6 +230,10 @@ def _picture(env: gymnasium.Env, name: str) -> np.ndarray:
 
 def _as_own(space: gymnasium.Space, action: Any) -> Any:
     """An action with the type that the environment itself expects."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        return {name: _as_own(s, action[name]) for name, s in space.spaces.items()}
+    if isinstance(space, gymnasium.spaces.Tuple):
+        return tuple(_as_own(s, a) for s, a in zip(space.spaces, action, strict=True))
     return int(action) if isinstance(space, gymnasium.spaces.Discrete) else np.asarray(action, space.dtype)
 
 

@@ -129,12 +129,14 @@ def train(
     """
     started = time.perf_counter()
     run_settings.algorithm_module(algorithm)
+    env_object = not isinstance(env, str)
     env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     settings = run_settings.make_settings(
         algorithm, env_id, total_steps, preset=preset, hp=hp, config=config, env_parameters=env_parameters,
         reward_shift=reward_shift, reward_scale=reward_scale, reward_clip=reward_clip, reward_log=reward_log,
-        seed=seed, num_seeds=num_seeds, num_intervals=num_intervals, num_evaluations=num_evaluations,
-        num_checkpoints=num_checkpoints, eval_episodes=eval_episodes, stop_at_return=stop_at_return,
+        env_object=env_object, seed=seed, num_seeds=num_seeds, num_intervals=num_intervals,
+        num_evaluations=num_evaluations, num_checkpoints=num_checkpoints, eval_episodes=eval_episodes,
+        stop_at_return=stop_at_return,
     )  # fmt: skip
     built = run_settings.build(settings, env)
     runner = folder.new_runner(settings, built)
@@ -303,7 +305,7 @@ def _intervals(
         rate = lengths[i] * runner.steps_per_iteration * settings.num_seeds / max(clock.training - trained, 1e-9)
         trouble = _trouble(metrics, settings.seeds)
         mean_return, goal = _mean(metrics.episode_return), settings.stop_at_return
-        reached = goal is not None and mean_return >= goal
+        reached = goal is not None and float(np.mean(metrics.episode_return)) >= goal
         evaluation = runner.evaluate(state) if (evaluated[i] or reached) and trouble is None else None
         loggers.write(_rows(metrics, evaluation, settings.seeds, steps, clock.wall_seconds(), rate))
         bar.update(steps, mean_return, _mean(metrics.losses.get("loss", math.nan)))

@@ -36,6 +36,8 @@ class RunSettings:
     seed: int = 0
     """The first seed; the others count on from it."""
     num_seeds: int = 1
+    env_object: bool = False
+    """Whether ``env`` is only the name of an environment that was given as an object: it must be given again."""
     preset: str | None = None
     """The preset that was taken; its values stand in the fields below."""
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -188,6 +190,11 @@ def build(settings: RunSettings, env: Any = None) -> Built:
     Raises:
         UserError: if there is no such environment, its package is not installed, or the algorithm cannot use it.
     """
+    if settings.env_object and env is None:
+        raise UserError(
+            f"env={settings.env!r}: the run was made from Python, with an environment and not with an id; "
+            "give it again (env=)"
+        )
     module = algorithm_module(settings.algorithm)
     env = make_env(settings.env if env is None else env, settings.env_parameters)
     with as_user_error():
@@ -209,6 +216,20 @@ def make_env(env: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         return envs.make(env, **{k: literal(v) for k, v in (parameters or {}).items()})
 
 
+def _name_of(env: Any, parameters: Mapping[str, Any] | None) -> str:
+    """The name of an environment that is not an id."""
+    from jaxrl.envs import Environment, HostEnvironment
+
+    if not isinstance(env, Environment | HostEnvironment):
+        raise UserError(
+            f"env={env!r}: must be an id or an environment of jaxrl.envs; from_gymnasium, from_vector and from_gymnax "
+            "adapt others"
+        )
+    if parameters:
+        raise UserError(f"env_parameters={dict(parameters)}: are for an id; {env.name} is made already")
+    return env.name
+
+
 def named_env(
     env: Any,
     parameters: Mapping[str, Any] | None = None,
@@ -227,7 +248,7 @@ def named_env(
         UserError: as ``make_env``, or for an unknown preset.
     """
     if not isinstance(env, str):
-        return env.name, env
+        return _name_of(env, parameters), env
     chosen = None if algorithm is None else _chosen(algorithm, env, preset)
     try:
         return env, make_env(env, _env_parameters(chosen, parameters))
@@ -308,6 +329,10 @@ def load(directory: Path | str) -> RunSettings:
     for name in record:
         if name not in names:
             raise UserError(f"{path}: unknown field {name!r}{did_you_mean(str(name), names)}")
+    kinds = ("algorithm", str, "a name"), ("env", str, "a name"), ("env_parameters", dict, "a mapping")
+    for name, kind, what in kinds:
+        if not isinstance(record.get(name) or kind(), kind):
+            raise UserError(f"{path}: the field {name} must be {what}, not {record[name]!r}")
     for name in ("algorithm", "env", "total_steps"):
         if record.get(name) is None:
             raise UserError(f"{path}: the field {name} is missing")
@@ -344,6 +369,10 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
         given["reward_clip"] = _reward_clip(given["reward_clip"])
     if "reward_log" in given:
         given["reward_log"] = config_value("reward_log", given["reward_log"], bool)
+    names = [f.name for f in dataclasses.fields(RunSettings)]
+    for name in given:
+        if name not in names:
+            raise unknown_name("argument", name, names)
     # Another algorithm would also have other hyper-parameters: it is the first thing to say.
     pairs = [(name, getattr(settings, name), value) for name, value in given.items()] + pairs
     for name, old, new in pairs:
@@ -365,7 +394,7 @@ def as_user_error() -> Iterator[None]:
     """Let what builders raise about their arguments, or about a missing package, end in one sentence."""
     try:
         yield
-    except (ValueError, TypeError, ImportError, MemoryError) as error:
+    except (ValueError, TypeError, ImportError, MemoryError, OSError) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 

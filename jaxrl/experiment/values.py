@@ -114,7 +114,10 @@ def hyperparameter(name: str, value: Any, *, optional: bool = False) -> float | 
         return None
     bounds = BOUNDS.get(name, Bounds())
     if isinstance(value, Schedule):
-        schedule = Schedule(_floats(value.times), _floats(value.values), value.fraction)
+        try:
+            schedule = Schedule(_floats(value.times), _floats(value.values), value.fraction)
+        except (TypeError, ValueError):
+            raise UserError(f"{name}={_shown(given)}: must be {SCHEDULE_HELP}") from None
         _check_times(name, given, schedule)
         if not all(bounds.allow(v, closed=True) for v in schedule.values):
             raise UserError(f"{name}={_shown(given)}: every value of the schedule {bounds}")
@@ -195,11 +198,28 @@ def _parse_hyperparameter(name: str, text: str) -> Any:
             raise wrong
         args = [ast.literal_eval(a) for a in call.args]
         kwargs = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, TypeError, ValueError):
+        raise wrong from None
+    if not args or not all(map(_is_numbers, [*args, *kwargs.values()])):
+        raise wrong
+    try:
         return SCHEDULES[call.func.id](*args, **kwargs)
-    except (SyntaxError, TypeError):
+    except TypeError:
         raise wrong from None
     except ValueError as error:
         raise UserError(f"{name}={text!r}: {error}") from None
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether a value is a number (or a truth value), or a list of pairs of numbers that is not empty."""
+    if isinstance(value, list | tuple):
+        is_pair = lambda v: isinstance(v, list | tuple) and len(v) == 2 and all(map(_is_number, v))
+        return bool(value) and all(map(is_pair, value))
+    return _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _check_times(name: str, given: Any, schedule: Schedule) -> None:
@@ -281,6 +301,8 @@ def _convert_tuple(value: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     if isinstance(value, str):
         text = value.strip()
         if text[:1] in ("(", "[") and len(split_top_level(text)) == 1:
+            if text[-1] != {"(": ")", "[": "]"}[text[0]] or len(text) == 1:
+                raise _Mismatch("a list such as 64,64: a bracket is not closed")
             text = text[1:-1]
         value = [part for part in split_top_level(text) if part]
     elif isinstance(value, int | float) and not isinstance(value, bool):

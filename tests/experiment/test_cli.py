@@ -136,6 +136,24 @@ class TestParsing:
         ("train ppo --env CartPole-v1 --config.num_envs two", "num_envs='two': must be an integer"),
         ("train ppo --env CartPole-v1 --config.num_minibatches 3", "num_minibatches=3: must divide"),
         ("train ppo --env CartPole-v1 --env.gravitas 3", "gravitas"),
+        ("train ppo --env CartPole-v1 --config.hidden_sizes -5", "hidden_sizes=(-5,): must be positive integers"),
+        ("train dqn --env CartPole-v1 --config.head_sizes 8,-3", "head_sizes=(8, -3): must be positive integers"),
+        ("train sac --env Pendulum-v1 --config.hidden_sizes 0,2", "hidden_sizes=(0, 2): must be positive integers"),
+        ("train ppo --env CartPole-v1 --config.hidden_sizes (64,64", "a bracket is not closed"),
+        ("train ppo --env CartPole-v1 --config.axis_name i", "axis_name='i': is for programs"),
+        ("train dqn --env CartPole-v1 --config.frame_stack 4 --total-steps 9999", "frame_stack=4: must divide"),
+        ("train dqn --env CartPole-v1 --hp.epsilon linear('a',1,fraction=1)", "must be a number, linear("),
+        ("train dqn --env CartPole-v1 --hp.epsilon piecewise([(0,'x'),(1,2)])", "must be a number, linear("),
+        ("train dqn --env CartPole-v1 --hp.epsilon linear(x,0,fraction=1)", "must be a number, linear("),
+        ("train ppo --env CartPole-v1 --env.gravity abc", "gravity='abc': must be a number"),
+        ("train ppo --env CartPole-v1 --env.max_episode_steps -3", "max_episode_steps=-3: must be a positive integer"),
+        ("train ppo --env gymnasium:CartPole-v1 --env.max_episode_steps 0", "max_episode_steps=0: must be a positive"),
+        ("train ppo --env Pendulum-v1 --env.clip_actions off", "clip_actions='off': must be true or false"),
+        ("train ppo --env gymnasium:bad+name --total-steps 99", "env='bad+name'"),
+        (
+            "train ppo --env jaxrl.envs.toys:team --env.num_agents 3 --total-steps 99",
+            "num_envs=4: must be a multiple of the 3 agents",
+        ),
         ("train ppo --env CartPole-v1 --total-steps 0", "total_steps=0"),
         ("train ppo --env CartPole-v1 --num-seeds 0", "num_seeds=0"),
         ("train ppo --env CartPole-v1 --eval-episodes 0", "eval_episodes=0"),
@@ -164,6 +182,26 @@ def test_bad_input_is_one_clear_sentence(words, message, capsys, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert message in error_of(capsys, *words.format(tmp=tmp_path).split())
     assert list(tmp_path.iterdir()) == []
+
+
+class TestDamagedFiles:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("metrics.csv", "no,columns\n1,2\n"), ("metrics.csv", "steps,seed\nx,0\n"),
+            ("summary.json", "{}"), ("summary.json", "[1]"),
+            ("config.yaml", "algorithm: 5\nenv: CartPole-v1\ntotal_steps: 9\n"),
+            ("config.yaml", "algorithm: ppo\nenv: 5\ntotal_steps: 9\n"),
+            ("config.yaml", "algorithm: ppo\nenv: CartPole-v1\ntotal_steps: 9\nenv_parameters: [1]\n"),
+        ],
+    )  # fmt: skip
+    def test_they_are_named_in_one_sentence(self, copy_of_ppo, capsys, name, text):
+        if name == "metrics.csv":
+            (copy_of_ppo / "summary.json").unlink()
+        (copy_of_ppo / name).write_text(text)
+        assert main(["train", "--resume", str(copy_of_ppo), "--no-progress"]) == 2
+        message = capsys.readouterr().err.splitlines()[-1]
+        assert message.startswith("jaxrl: error: ") and name in message
 
 
 class TestMissingExtras:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
@@ -280,6 +281,32 @@ class TestFromPython:
         report = evaluate_run(ppo_run)
         assert report.step == 256 and report.evaluation.episode_return.shape == (2, 32)
         assert report.evaluation.episode_return.mean(axis=1).tolist() == summary["final_return"]
+
+    def test_an_environment_that_was_given_must_be_given_again(self, tmp_path):
+        env = jaxrl.envs.make("CartPole-v1", max_episode_steps=5)
+        sizes = {"num_envs": 2, "rollout_length": 8, "num_minibatches": 2, "num_epochs": 1, "hidden_sizes": (8,)}
+        result = jaxrl.train("ppo", env=env, total_steps=32, out=tmp_path / "run", config=sizes, progress=False)
+        with pytest.raises(UserError, match="give it again"):
+            evaluate_run(result.directory)
+        report = evaluate_run(result.directory, num_episodes=4, env=env)
+        assert np.all(report.evaluation.episode_length <= 5)
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"env": gymnasium.make("CartPole-v1")}, "from_gymnasium"),
+            ({"env": jaxrl.envs.make("CartPole-v1"), "env_parameters": {"nonsense": 3}}, "made already"),
+        ],
+        ids=["gymnasium", "parameters"],
+    )
+    def test_what_is_no_environment(self, tmp_path, given, message):
+        with pytest.raises(UserError, match=message):
+            jaxrl.train("ppo", **given, total_steps=64, out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_typo_in_what_a_resumed_run_must_agree_with(self, copy_of_ppo):
+        with pytest.raises(UserError, match="did you mean 'total_steps'"):
+            resume(copy_of_ppo, total_stepz=2)
 
     def test_the_default_folder_is_new_and_below_runs(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -223,7 +223,7 @@ def test_a_dummy_step_is_never_learned_from(name, transform):
     assert report.episodes[0] > 0
     if name == "dqn":
         stored = run.steps_after(8) // 2
-        assert (np.asarray(state.buffer.ring.filled[0]) < stored).all()
+        assert (np.asarray(state.buffer.buffer.ring.filled[0]) < stored).all()
 
 
 class Lives(CompiledVector):
