@@ -12,6 +12,7 @@ from flax import struct
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.buffers.replay import prioritized_replay, uniform_replay
+from jaxrl.networks.torsos import is_image
 from jaxrl.schedules import linear
 from jaxrl.types import OffPolicy, Spec, Transition
 from jaxrl.validation import require, require_positive
@@ -108,6 +109,10 @@ def make_buffer(spec: Spec, config: Config) -> Any:
     )
     replay = prioritized_replay if config.prioritized else partial(uniform_replay, replacement=config.replacement)
     frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
+    require(
+        not config.frame_stack or is_image(spec.observation_space), "frame_stack", config.frame_stack,
+        f"is for observations that are stacks of images [H, W, C], not {spec.observation_space}",
+    )  # fmt: skip
     return replay(
         example, config.buffer_size, config.num_envs,
         n_step=config.n_step, min_n_step=config.min_n_step, frame_stack=frame_stack,

@@ -72,8 +72,8 @@ def frames_storage(
     shapes = jax.tree.leaves(example.observation)
     shape = tuple(shapes[0].shape) if len(shapes) == 1 else None
     require(
-        shape is not None and frame_stack > 0 and len(shape) == 3 and shape[-1] % frame_stack == 0,
-        "frame_stack", frame_stack, f"must divide the last axis of an observation [H, W, C], got {shape}",
+        shape is not None and frame_stack > 0 and shape and shape[-1] % frame_stack == 0,
+        "frame_stack", frame_stack, f"must divide the last axis of an observation that is one array, got {shape}",
     )  # fmt: skip
     channels = shape[-1] // frame_stack
     frame = Packing({"frame": jax.ShapeDtypeStruct((*shape[:-1], channels), shapes[0].dtype)}, largest=None)

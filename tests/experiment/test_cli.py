@@ -141,7 +141,7 @@ class TestParsing:
         ("train sac --env Pendulum-v1 --config.hidden_sizes 0,2", "hidden_sizes=(0, 2): must be positive integers"),
         ("train ppo --env CartPole-v1 --config.hidden_sizes (64,64", "a bracket is not closed"),
         ("train ppo --env CartPole-v1 --config.axis_name i", "axis_name='i': is for programs"),
-        ("train dqn --env CartPole-v1 --config.frame_stack 4 --total-steps 9999", "frame_stack=4: must divide"),
+        ("train dqn --env CartPole-v1 --config.frame_stack 4 --total-steps 9999", "frame_stack=4: is for observations"),
         ("train dqn --env CartPole-v1 --hp.epsilon linear('a',1,fraction=1)", "must be a number, linear("),
         ("train dqn --env CartPole-v1 --hp.epsilon piecewise([(0,'x'),(1,2)])", "must be a number, linear("),
         ("train dqn --env CartPole-v1 --hp.epsilon linear(x,0,fraction=1)", "must be a number, linear("),
