@@ -144,6 +144,7 @@ class TestParsing:
         ("train dqn --env CartPole-v1 --config.frame_stack 4 --total-steps 9999", "frame_stack=4: is for observations"),
         ("train dqn --env CartPole-v1 --hp.epsilon linear('a',1,fraction=1)", "must be a number, linear("),
         ("train dqn --env CartPole-v1 --hp.epsilon piecewise([(0,'x'),(1,2)])", "must be a number, linear("),
+        ("train dqn --env CartPole-v1 --hp.evaluation_epsilon 3", "evaluation_epsilon='3': must be in [0, 1]"),
         ("train dqn --env CartPole-v1 --hp.epsilon linear(x,0,fraction=1)", "must be a number, linear("),
         ("train ppo --env CartPole-v1 --env.gravity abc", "gravity='abc': must be a number"),
         ("train ppo --env CartPole-v1 --env.max_episode_steps -3", "max_episode_steps=-3: must be a positive integer"),
