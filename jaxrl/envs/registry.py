@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import gymnasium
@@ -15,7 +15,7 @@ from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
 from jaxrl.envs.wrappers import raw_actions, without_bounds
-from jaxrl.validation import did_you_mean, require, require_positive
+from jaxrl.validation import did_you_mean, require
 
 SUITES = {
     "gymnax": "jaxrl.envs.gymnax_adapter",
@@ -51,8 +51,9 @@ def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environmen
         isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"'
     )
     require(isinstance(clip_actions, bool), "clip_actions", clip_actions, "must be true or false")
-    if parameters.get("max_episode_steps") is not None:
-        require_positive(SimpleNamespace(**parameters), "max_episode_steps")
+    limit = parameters.get("max_episode_steps")
+    positive = isinstance(limit, int) and not isinstance(limit, bool) and limit > 0
+    require(limit is None or positive, "max_episode_steps", limit, "must be a positive integer")
     env = _made(id, clip_actions, parameters)
     if clip_actions or without_bounds(env.action_space) == env.action_space:
         return env
