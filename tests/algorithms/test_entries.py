@@ -79,14 +79,18 @@ def test_all_of_them_can_be_together(name, rng):
     assert action.shape == (agent.feed.num_envs, *agent.spec.action_space.shape)
 
 
-@pytest.mark.parametrize("exploration", [{}, {"exploration": "boltzmann"}, {"exploration": "epsilon_ladder"}])
-@pytest.mark.parametrize("name", [*VALUE_BASED, "pqn", "sac_discrete"])
+@pytest.mark.parametrize(
+    ("name", "exploration"),
+    [
+        *((name, {}) for name in (*VALUE_BASED, "pqn", "sac_discrete") if name != "rainbow"),
+        ("rainbow", {"exploration": "epsilon_greedy"}),
+        # One member of the family shows these.
+        ("dqn", {"exploration": "boltzmann"}),
+        ("dqn", {"exploration": "epsilon_ladder"}),
+    ],
+)
 def test_no_forbidden_action_is_taken(name, exploration, rng):
     module = algorithms.get(name)
-    if exploration and name != "dqn":
-        pytest.skip("one member of the family shows it")
-    if name == "rainbow":
-        exploration = {"exploration": "epsilon_greedy"}
     agent = module.make(MASKED, module.Config(num_envs=400, hidden_sizes=(8,), **exploration))
     allowed = rng.uniform(size=(400, A)) < 0.4
     allowed[np.arange(400), rng.integers(A, size=400)] = True
