@@ -6,7 +6,8 @@ measured from a copy of the policy that moves more slowly than the learner.
 
 Source: Espeholt et al. 2018, "IMPALA: Scalable distributed deep-RL with importance weighted actor-learner
     architectures" (arXiv 1802.01561); Luo et al. 2020, "IMPACT: Importance weighted asynchronous architectures with
-    clipped target networks" (arXiv 1912.00167) for the surrogate. The defaults are those of RLlib's IMPALA and APPO.
+    clipped target networks" (arXiv 1912.00167) for the surrogate. The defaults are those of RLlib's IMPALA and APPO,
+    but for the period of the target policy.
 """
 
 from __future__ import annotations
