@@ -28,8 +28,9 @@ MINATAR_RAINBOW = MINATAR_CONFIG | {
     "v_min": 0.0, "v_max": 20.0, "adam_epsilon": 1e-5, "exploration": "epsilon_greedy",
 }  # fmt: skip
 """Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root. The
-games are deterministic: where noise alone explores, Breakout is left with the same few returns for long."""
-MINATAR_RAINBOW_HYPERPARAMETERS = MINATAR_HYPERPARAMETERS | {"epsilon": linear(1.0, 0.05, steps=100_000)}
+games are deterministic: where noise alone explores, Breakout is left with the same few returns for long. Random actions
+at the start prevent that; later ones, beside the noise, only end games early."""
+MINATAR_RAINBOW_HYPERPARAMETERS = MINATAR_HYPERPARAMETERS | {"epsilon": linear(1.0, 0.0, steps=100_000)}
 
 PRESETS = [
     Preset(
@@ -45,7 +46,7 @@ PRESETS = [
         name="rainbow/MinAtar",
         algorithm="rainbow",
         env="MinAtar",
-        source="dqn/MinAtar, with atoms for returns of a game without punishments and more exploration",
+        source="dqn/MinAtar, with atoms for returns of a game without punishments; noise takes over from epsilon",
         hyperparameters=MINATAR_RAINBOW_HYPERPARAMETERS,
         config=MINATAR_RAINBOW,
         total_steps=1_000_000,
