@@ -23,6 +23,8 @@ FAN_OUT = 16
 """Children of a node: they fill one cache line, and a million items need five levels."""
 LARGEST = 2**30
 """Also the index that means no item."""
+NEAR = 4096
+"""Nodes of a level of which a processor reads any one at once; a longer one may be in memory further away."""
 
 
 class SumTree(NamedTuple):
@@ -96,6 +98,10 @@ def find(tree: SumTree, mass: Array) -> Array:
     up_to = (child[:, None] <= child).astype(jnp.float32)
     node = jnp.zeros((1,), jnp.int32)
     for level in tree.levels:
+        if level.size > NEAR:
+            # One child of each family first, for nothing (none is negative): so little is done for each that the
+            # processor waits for all the families at once, and not for one after the other.
+            node = node + (jnp.take(level, FAN_OUT * node, mode="clip") < 0)
         # Where each child's share ends. Each is a sum of the same numbers in the same order, but for zeros: an empty
         # child ends where the one before it does.
         ends = jnp.dot(_children(level, node), up_to, precision=jax.lax.Precision.HIGHEST)
