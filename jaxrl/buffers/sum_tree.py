@@ -24,7 +24,7 @@ FAN_OUT = 16
 LARGEST = 2**30
 """Also the index that means no item."""
 NEAR = 4096
-"""Nodes of a level of which a processor reads any one at once; a longer one may be in memory further away."""
+"""Nodes of a level, 16 KiB, that stays in a processor's innermost cache."""
 
 
 class SumTree(NamedTuple):

@@ -29,7 +29,7 @@ MINATAR_RAINBOW = MINATAR_CONFIG | {
 }  # fmt: skip
 """Gradients of a cross-entropy are smaller than those of a squared error, and so is what is added to their root. The
 games are deterministic: where noise alone explores, Breakout is left with the same few returns for long. Random actions
-at the start prevent that; later ones, beside the noise, only end games early."""
+at the start help against that; later ones, beside the noise, end games early."""
 MINATAR_RAINBOW_HYPERPARAMETERS = MINATAR_HYPERPARAMETERS | {"epsilon": linear(1.0, 0.0, steps=100_000)}
 
 PRESETS = [
