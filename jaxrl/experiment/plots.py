@@ -25,6 +25,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 LABELS = {"eval_return": "evaluation return", "episode_return": "episode return", "seconds": "seconds"}
 MOST_FAINT_LINES = 16
 MOST_DIRECT_LABELS = 10
+FEWEST_OF_A_BAND = 3
+"""Seeds at a step below which no band is drawn: that of two, with t(0.975, 1) = 12.7, would hide the curves."""
 RETURNS = "final_return"
 """The column of a sweep's table that holds the returns of the seeds; the others are grid axes."""
 
@@ -52,7 +54,8 @@ def plot_runs(
 ) -> Path:
     """Draw learning curves: for each run the mean over its seeds, with a 95 % confidence band.
 
-    The band is that of Student's t: ``mean +- t(0.975, S - 1) * sd / sqrt(S)`` for ``S`` seeds.
+    The band is that of Student's t: ``mean +- t(0.975, S - 1) * sd / sqrt(S)`` for ``S`` seeds, three or more; of
+    two there are the mean and both lines.
 
     Args:
         directories: folders of runs, folders of such folders, glob patterns or prefixes of names.
@@ -253,12 +256,17 @@ def _same_convolve(row: np.ndarray, window: np.ndarray) -> np.ndarray:
 def _draw(axes: Any, curve: Curve, colour: str, style: str, faint: bool) -> None:
     mean, half = confidence(curve.values)
     marker = "o" if len(curve.steps) <= 25 else None
-    if faint and 1 < len(curve.values) <= MOST_FAINT_LINES:
+    if _has_single_lines(len(curve.values), faint):
         axes.plot(curve.steps, curve.values.T, color=colour, linewidth=0.7, alpha=0.3, zorder=1)
+    half = np.where(np.isfinite(curve.values).sum(axis=0) >= FEWEST_OF_A_BAND, half, np.nan)
     axes.fill_between(
         curve.steps, mean - half, mean + half, color=colour, alpha=0.2 if faint else 0.12, linewidth=0, zorder=2
     )
     axes.plot(curve.steps, mean, style, color=colour, linewidth=2, marker=marker, markersize=4, zorder=3)
+
+
+def _has_single_lines(seeds: int, faint: bool) -> bool:
+    return 1 < seeds < FEWEST_OF_A_BAND or (faint and 1 < seeds <= MOST_FAINT_LINES)
 
 
 def _titles(runs: Sequence[Run]) -> tuple[str, list[str]]:
@@ -338,8 +346,10 @@ def _caption(curves: Sequence[Curve], smooth: int) -> str:
     else:
         number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         mean, band = ("mean", "band") if len(curves) == 1 else ("means", "bands")
-        caption = f"{mean} of {number} seeds with 95 % confidence {band} (Student's t)"
-        if len(curves) <= 3 and counts[-1] <= MOST_FAINT_LINES:
+        caption = f"{mean} of {number} seeds"
+        if counts[-1] >= FEWEST_OF_A_BAND:
+            caption += f" with 95 % confidence {band} (Student's t)"
+        if any(_has_single_lines(count, len(curves) <= 3) for count in counts):
             caption += "; thin lines: single seeds"
     return caption + (f"; running mean of {smooth} points" if smooth > 1 else "")
 

@@ -101,6 +101,17 @@ def test_an_interval_in_which_no_episode_ended_does_not_bend_the_mean(tmp_path, 
     np.testing.assert_allclose(drawn[0].axes[0].lines[-1].get_ydata(), [50, (10 + 110 + 50) / 3, 70])
 
 
+def test_two_seeds_are_lines_without_a_band(tmp_path, drawn):
+    plot_curve(make_run(tmp_path / "run", seeds=2))
+    (axes,) = drawn[0].axes
+    assert drawn[0]._supxlabel.get_text() == "mean of 2 seeds; thin lines: single seeds"
+    assert len(axes.lines) == 3
+    assert not any(len(path.vertices) for path in axes.collections[0].get_paths())
+    values = np.concatenate([line.get_ydata() for line in axes.lines])
+    low, high = axes.get_ylim()
+    assert high - low < 1.2 * (values.max() - values.min())
+
+
 def test_several_runs_have_colours_and_labels_of_their_own(tmp_path, drawn):
     first = make_run(tmp_path / "a", level=100.0)
     second = make_run(tmp_path / "b", "dqn", level=101.0)
