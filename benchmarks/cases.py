@@ -250,7 +250,7 @@ def actor_critic_case(algorithm: str, quick: bool) -> Case:
 
 
 def host_sac_case(quick: bool) -> Case:
-    steps = 2_000 if quick else 10_000
+    steps = 2_000 if quick else 5_000
     work = {"steps": steps, "buffer_size": CAPACITY, "learning_rate": 3e-4, "discount": 0.99}
     mine = {"algorithm": "sac", "env": HOST_CHEETAH, "hidden_sizes": [256, 256], **work}
     products = {"steps": steps // 10, "operations": sac_operations(observation=17, action=6, width=256, batch=256)}
