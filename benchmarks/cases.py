@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -249,6 +250,28 @@ def actor_critic_case(algorithm: str, quick: bool) -> Case:
     )
 
 
+def actor_critic_replay_case(quick: bool) -> Case:
+    steps = 3_000 if quick else 20_000
+    work = {
+        "env": PENDULUM, "steps": steps, "buffer_size": CAPACITY, "learning_rate": 1e-3, "discount": 0.98,
+        "hidden_sizes": [64, 64],
+    }  # fmt: skip
+    switches = {"prioritized": True, "n_step": 3}
+    names = ("sac", "td3")
+    changed = lambda name: f"{name}, prioritised, 3-step"
+    contenders = [
+        (ours(name, "whole_run", algorithm=name, **work),
+         ours(changed(name), "whole_run", algorithm=name, switches=switches, **work))
+        for name in names
+    ]  # fmt: skip
+    return Case(
+        "actor_critic_replay",
+        f"The work of the cases sac and td3, {steps:,} steps: prioritised 3-step replay against uniform 1-step",
+        tuple(itertools.chain(*contenders)),
+        tuple(Ratio(f"{changed(name)} / uniform", changed(name), name) for name in names),
+    )
+
+
 def host_sac_case(quick: bool) -> Case:
     steps = 2_000 if quick else 5_000
     work = {"steps": steps, "buffer_size": CAPACITY, "learning_rate": 3e-4, "discount": 0.99}
@@ -305,6 +328,7 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "prioritized_seeds": prioritized_seeds_case,
     "sac": partial(actor_critic_case, "sac"),
     "td3": partial(actor_critic_case, "td3"),
+    "actor_critic_replay": actor_critic_replay_case,
     "host_sac": host_sac_case,
 }
 """By name: ``case(quick)``, where a quick case does little work, only to see that it runs."""

@@ -53,10 +53,10 @@ def make_prioritized_dqn(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def make_actor_critic(module: Any, env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
-    """SAC or TD3 with an update of 256 transitions at every step of one environment."""
+    """SAC or TD3 with an update of 256 transitions at every step of one environment; ``switches`` change its replay."""
     config = module.Config(
         num_envs=1, hidden_sizes=tuple(wanted["hidden_sizes"]), batch_size=256, buffer_size=wanted["buffer_size"],
-        prefill=1_000,
+        prefill=1_000, **wanted.get("switches", {}),
     )  # fmt: skip
     rates = [f.name for f in dataclasses.fields(module.Hyperparameters) if f.name.endswith("learning_rate")]
     hp = module.Hyperparameters(discount=wanted["discount"], **dict.fromkeys(rates, wanted["learning_rate"]))
