@@ -56,9 +56,10 @@ def main() -> int:
         out.write_text(json.dumps(result, indent=1) + "\n")
         out.with_suffix(".md").write_text(table(result))
     for env in dict.fromkeys(row.env for row in rows):
-        folders = [runs / row.folder for row in rows if row.env == env and (runs / row.folder / "metrics.csv").exists()]
-        if folders:
-            plot_runs(folders, out.with_name(f"{out.stem}-{in_a_file_name(env)}.png"))
+        drawn = [row for row in rows if row.env == env and (runs / row.folder / "metrics.csv").exists()]
+        if drawn:
+            picture = out.with_name(f"{out.stem}-{in_a_file_name(env)}.png")
+            plot_runs([runs / row.folder for row in drawn], picture, labels=[row.label for row in drawn])
     print(f"\n{table(result)}\nKept in {out} and beside it; the runs are in {runs}")
     return 1 if any(row["failed"] for row in result["rows"]) else 0
 

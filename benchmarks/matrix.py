@@ -41,6 +41,12 @@ class Row:
         return (self.name, self.what, self.algorithm, self.env, self.env.rpartition(":")[2])
 
     @property
+    def label(self) -> str:
+        """Of its curve: the algorithm, and its options without the groups that they are of."""
+        words = [re.sub(r"^--(\w+\.)?", "", option) for option in self.options]
+        return " ".join([self.algorithm, *(["in threads"] if self.in_threads else []), *words])
+
+    @property
     def folder(self) -> str:
         """A name for its run's folder."""
         threads = ["in-threads"] if self.in_threads else []

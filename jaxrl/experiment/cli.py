@@ -148,6 +148,8 @@ class Plot:
     """A column of metrics.csv."""
     smooth: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Length of a running mean over reports."""
+    labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    """A name for each run, instead of what tells the runs apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -453,7 +455,8 @@ def _plot(command: Plot) -> None:
 
     if not command.directories:
         raise UserError("which runs? jaxrl plot DIR...")
-    print(f"the picture is {plot_runs(command.directories, command.out, metric=command.metric, smooth=command.smooth)}")
+    options = {"metric": command.metric, "smooth": command.smooth, "labels": command.labels}
+    print(f"the picture is {plot_runs(command.directories, command.out, **options)}")
 
 
 def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:

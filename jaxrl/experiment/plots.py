@@ -50,7 +50,11 @@ class Curve(NamedTuple):
 
 
 def plot_runs(
-    directories: Iterable[PathLike] | PathLike, output: PathLike, metric: str | None = None, smooth: int = 1
+    directories: Iterable[PathLike] | PathLike,
+    output: PathLike,
+    metric: str | None = None,
+    smooth: int = 1,
+    labels: Sequence[str] = (),
 ) -> Path:
     """Draw learning curves: for each run the mean over its seeds, with a 95 % confidence band.
 
@@ -63,24 +67,27 @@ def plot_runs(
         metric: a column of ``metrics.csv``; by default ``eval_return`` where all runs have it, else
             ``episode_return``.
         smooth: each value becomes the mean of so many neighbours.
+        labels: a name for each run that is found, in that order; by default what tells the runs apart.
 
     Returns:
         The path of the picture.
 
     Raises:
-        UserError: if there is no run, or no data, or the picture cannot be written.
+        UserError: if there is no run, or no data, or another number of labels, or the picture cannot be written.
     """
     output = _checked_output(output)
     if smooth < 1:
         raise UserError(f"smooth={smooth}: must be at least 1")
     runs = [_load(directory) for directory in find_runs(directories)]
+    if labels and len(labels) != len(runs):
+        raise UserError(f"labels: there are {len(labels)} for {len(runs)} runs")
     metric = _choose_metric(runs, metric)
     curves = [_smoothed(_curve(run, metric), smooth) for run in runs]
 
     figure, axes = _figure()
     for i, curve in enumerate(curves):
         _draw(axes, curve, COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--", faint=len(runs) <= 3)
-    title, labels = _titles(runs)
+    title, names = _titles(runs)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("environment steps")
     axes.set_ylabel(LABELS.get(metric, metric))
@@ -88,7 +95,7 @@ def plot_runs(
     axes.set_xlim(0, 1.01 * max(curve.steps[-1] for curve in curves) or 1)
     figure.supxlabel(_caption(curves, smooth), fontsize=8, color="0.4")
     if len(runs) > 1:
-        _label(figure, axes, curves, labels)
+        _label(figure, axes, curves, labels or names)
     return _save(figure, output)
 
 

@@ -303,7 +303,8 @@ class TestWithARun:
 
     def test_plot_draws_several_runs(self, ppo_run, dqn_run, tmp_path, capsys):
         out = tmp_path / "curves.png"
-        assert run("plot", ppo_run, dqn_run, "--out", out, "--metric", "episode_return", "--smooth", "2") == 0
+        options = ["--metric", "episode_return", "--smooth", "2", "--labels", "a", "b"]
+        assert run("plot", ppo_run, dqn_run, "--out", out, *options) == 0
         assert out.read_bytes().startswith(b"\x89PNG") and str(out) in capsys.readouterr().out
 
     def test_plot_of_a_metric_that_is_not_there(self, ppo_run, tmp_path, capsys):

@@ -101,6 +101,14 @@ def test_an_interval_in_which_no_episode_ended_does_not_bend_the_mean(tmp_path, 
     np.testing.assert_allclose(drawn[0].axes[0].lines[-1].get_ydata(), [50, (10 + 110 + 50) / 3, 70])
 
 
+def test_labels_can_be_given(tmp_path, drawn):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", level=300.0)]
+    plot_runs(runs, tmp_path / "both.png", labels=["uniform", "prioritised"])
+    assert {text.get_text() for text in drawn[0].axes[0].texts} == {"uniform", "prioritised"}
+    with pytest.raises(UserError, match="there are 1 for 2 runs"):
+        plot_runs(runs, tmp_path / "both.png", labels=["uniform"])
+
+
 def test_two_seeds_are_lines_without_a_band(tmp_path, drawn):
     plot_curve(make_run(tmp_path / "run", seeds=2))
     (axes,) = drawn[0].axes
