@@ -1,7 +1,8 @@
 """A hook of mkdocs: the line ``<!-- options:ppo -->`` becomes the tables of that algorithm's options.
 
 The tables are made of the dataclasses themselves, so they are never older than the code. The line ``<!-- presets -->``
-becomes a section for each preset, and ``<!-- results:ppo -->`` what the learning benchmarks kept of that algorithm.
+becomes a section for each preset, ``<!-- results:ppo -->`` what the learning benchmarks kept of that algorithm, and
+``<!-- speed -->`` what the benchmarks of speed kept.
 """
 
 import json
@@ -21,7 +22,8 @@ def on_startup(**_: object) -> None:
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the tables in a page."""
     markdown = MARKER.sub(lambda match: {"options": options, "results": results}[match[1]](match[2]), markdown)
-    return re.sub(r"^<!-- presets -->$", lambda _: presets(), markdown, flags=re.MULTILINE)
+    markdown = re.sub(r"^<!-- presets -->$", lambda _: presets(), markdown, flags=re.MULTILINE)
+    return re.sub(r"^<!-- speed -->$", lambda _: speed(), markdown, flags=re.MULTILINE)
 
 
 def options(name: str) -> str:
@@ -53,10 +55,8 @@ def options(name: str) -> str:
 
 def results(name: str) -> str:
     """Two tables, of what the learning benchmarks measured and of what others report; of each command the newest."""
-    kept = sorted(
-        (json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json")), key=lambda r: r["machine"]["date"]
-    )
-    rows = [row for result in kept for row in result.get("rows", ()) if row["algorithm"] == name and not row["failed"]]
+    rows = [row for result in _kept() for row in result.get("rows", ())]
+    rows = [row for row in rows if row["algorithm"] == name and not row["failed"]]
     rows = sorted({row["command"]: row for row in rows}.values(), key=lambda row: (row["env"], -row["total_steps"]))
     if not rows:
         return "Not yet measured."
@@ -87,6 +87,35 @@ def results(name: str) -> str:
     return "\n\n".join(parts)
 
 
+def speed() -> str:
+    """A section for each case of the benchmark of speed, from its newest measurement."""
+    # Of each name the last remains.
+    cases = {case["name"]: (result["machine"], case) for result in _kept() for case in result.get("cases", ())}
+    sections = []
+    for machine, case in cases.values():
+        rate = case["quantity"] == "steps_per_second"
+        number = lambda x, rate=rate: f"{x:,.0f}" if rate else f"{x:,.2f}"
+        spread = lambda values, number: f"{number(min(values))} to {number(max(values))}"
+        contenders = [
+            (row["name"], number(row["median"]), spread(row["measured"], number))
+            for row in case["contenders"]
+            if not row["failed"]
+        ]
+        ratios = [
+            (row["text"], f"{row['value']:.2f}", spread(row["values"], "{:.2f}".format), _bar(row))
+            for row in case["ratios"]
+            if row["value"] is not None
+        ]
+        sections += [
+            f"### {case['name']}",
+            f"{case['title']}. {machine['processor']}, {machine['cores']} cores, {machine['date'][:10]}.",
+            _rows(("contender", case["quantity"].replace("_", " "), "range"), contenders),
+        ]
+        if ratios:
+            sections.append(_rows(("compared", "median", "range", "bar"), ratios))
+    return "\n\n".join(sections)
+
+
 def presets() -> str:
     """A section for each preset: what it is for, its source, and its values."""
     from jaxrl.experiment.presets import PRESETS
@@ -109,6 +138,22 @@ def presets() -> str:
             f"```yaml\n{to_yaml(record)}```",
         ]
     return "\n\n".join(sections)
+
+
+def _kept() -> list[dict]:
+    """All results, the newest last."""
+    results = (json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json"))
+    return sorted(results, key=lambda result: result["machine"]["date"])
+
+
+def _bar(row: dict) -> str:
+    """What a ratio was to be, and whether it is; nothing where there is no bar."""
+    low, high = row.get("at_least"), row.get("at_most")
+    if low is None and high is None:
+        return ""
+    holds = row["value"] >= low if low is not None else row["value"] <= high
+    wanted = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    return f"{wanted}: {'holds' if holds else 'missed'}"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
