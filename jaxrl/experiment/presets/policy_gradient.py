@@ -133,7 +133,7 @@ PRESETS = [
         1_000_000,
         "after RLlib, tuned_examples/impala/cartpole-impala.yaml; chosen here: batches, an annealed learning rate, a "
         "bound of the gradient, no entropy",
-        {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
+        {"learning_rate": linear(3e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
         {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
     ),
     Preset(
