@@ -1,10 +1,10 @@
 """The size of XLA's thread pool on a CPU, which must be set before JAX is used.
 
-A program with nested loops can have every thread of a small pool wait for work that none is left to do:
-on two cores, with XLA's default of a thread a core, training stopped for ever, idle and without an error,
-on one device as on two. ``import jaxrl`` therefore asks for at least four threads, and
-``training.use_cpu_devices`` for the number that suits its devices. A number that the user has set himself,
-in the environment variable ``NPROC`` or ``PJRT_NPROC``, is left as it is.
+JAX's decompositions of batches of matrices (QR, Cholesky and the like) occupy a thread of the pool while they wait for
+others of it. A program with more of them at once than there are threads stops for ever, idle and without an error. None
+of ours has any (see ``networks.initializers``), but a user's network under ``vmap`` may: ``import jaxrl`` asks for at
+least four threads, which makes that rarer, and ``training.use_cpu_devices`` for the number that suits its devices. A
+number that the user has set himself, in the environment variable ``NPROC`` or ``PJRT_NPROC``, is left as it is.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import minibatches, rollouts
 from jaxrl.losses.value import two_hot_loss, two_hot_value
 from jaxrl.networks.heads import ValueHead, ValuesHead
+from jaxrl.networks.initializers import orthogonal
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
 from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
@@ -352,7 +353,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
     def configured_torso(side: str) -> nn.Module:
         kind, cell = kinds[side], config.actor_rnn if side == "actor" else config.critic_rnn
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
-        kernel_init = initializer(config.kernel_init, nn.initializers.orthogonal(2**0.5))
+        kernel_init = initializer(config.kernel_init, orthogonal(2**0.5))
         settings = sizes, config.activation, kernel_init
         switches = config.layer_norm, config.d2rl, config.convolutions
         if cell != "none":
@@ -366,8 +367,8 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         if config.value_head == "two_hot":
             return ValuesHead(config.num_bins, nn.initializers.zeros)
         if spec.reward_shape:
-            return ValuesHead(spec.reward_shape[0], nn.initializers.orthogonal(1.0))
-        return ValueHead(nn.initializers.orthogonal(1.0))
+            return ValuesHead(spec.reward_shape[0], orthogonal(1.0))
+        return ValueHead(orthogonal(1.0))
 
     torso = configured_torso if torso is None else torso
     shared = torso("actor") if config.shared_torso else None

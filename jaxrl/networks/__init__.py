@@ -12,6 +12,7 @@ from jaxrl.networks.distributions import (
 )
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.heads import QHead, QuantileEmbedding, ValueHead, ValuesHead
+from jaxrl.networks.initializers import orthogonal
 from jaxrl.networks.noisy import Noise, NoisyDense
 from jaxrl.networks.policies import (
     BetaHead,
@@ -41,5 +42,6 @@ __all__ = [
     "Critic", "DeterministicHead", "DiagonalGaussian", "Ensemble", "GaussianHead", "ImpalaResNet", "Layers",
     "MinAtarCNN", "MultiCategorical", "MultiCategoricalHead", "NatureCNN", "Noise", "NoisyDense", "Product",
     "ProductHead", "QHead", "QuantileEmbedding", "Recurrent", "RecurrentTorso", "SquashedGaussian",
-    "SquashedGaussianHead", "Torso", "ValueHead", "ValuesHead", "policy_head", "torso_input", "torso_kind",
+    "SquashedGaussianHead", "Torso", "ValueHead", "ValuesHead", "orthogonal", "policy_head", "torso_input",
+    "torso_kind",
 ]  # fmt: skip

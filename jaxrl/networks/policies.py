@@ -27,7 +27,8 @@ from jaxrl.networks.distributions import (
     Product,
     SquashedGaussian,
 )
-from jaxrl.networks.torsos import ACTIVATIONS, Initializer
+from jaxrl.networks.initializers import Initializer, orthogonal
+from jaxrl.networks.torsos import ACTIVATIONS
 from jaxrl.validation import require
 
 Array = jax.Array
@@ -42,7 +43,7 @@ class CategoricalHead(nn.Module):
     """A categorical distribution over ``num_actions``, from features ``[..., n]``."""
 
     num_actions: int
-    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+    kernel_init: Initializer = orthogonal(0.01)
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None = None) -> Categorical:
@@ -53,7 +54,7 @@ class MultiCategoricalHead(nn.Module):
     """Independent categorical distributions of ``sizes`` choices, from features ``[..., n]``."""
 
     sizes: Sequence[int]
-    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+    kernel_init: Initializer = orthogonal(0.01)
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None = None) -> MultiCategorical:
@@ -85,7 +86,7 @@ class GaussianHead(nn.Module):
 
     size: int
     initial_log_std: float = 0.0
-    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+    kernel_init: Initializer = orthogonal(0.01)
     state_dependent: bool = False
     parametrization: str = "exp"
     min_std: float = 0.0
@@ -154,7 +155,7 @@ class BetaHead(nn.Module):
     """
 
     size: int
-    kernel_init: Initializer = nn.initializers.orthogonal(0.01)
+    kernel_init: Initializer = orthogonal(0.01)
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None = None) -> Beta:

@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.networks.torsos import MLP, Initializer, Torso
+from jaxrl.networks.initializers import Initializer, orthogonal
+from jaxrl.networks.torsos import MLP, Torso
 
 Array = jax.Array
 PyTree = Any
@@ -53,10 +54,10 @@ class Recurrent(nn.Module):
             Outputs ``[T, B, size]`` and the state after the last step.
         """
         gates = 4 if self.cell == "lstm" else 3
-        orthogonal = nn.initializers.orthogonal(1.0)
-        kernel = self.param("recurrent_kernel", _stacked(orthogonal, gates), (self.size, gates * self.size))
+        init = orthogonal(1.0)
+        kernel = self.param("recurrent_kernel", _stacked(init, gates), (self.size, gates * self.size))
         bias_init = _forget_bias(self.size) if self.cell == "lstm" else nn.initializers.zeros
-        inputs = nn.Dense(gates * self.size, kernel_init=_stacked(orthogonal, gates), bias_init=bias_init)(x)
+        inputs = nn.Dense(gates * self.size, kernel_init=_stacked(init, gates), bias_init=bias_init)(x)
         if self.cell == "lstm":
             step = lambda carry, x: _lstm(carry, x, kernel)
         else:

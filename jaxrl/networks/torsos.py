@@ -15,11 +15,11 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.networks.convolution import Conv
+from jaxrl.networks.initializers import Initializer, orthogonal
 from jaxrl.validation import did_you_mean, require, require_choice
 
 Array = jax.Array
 PyTree = Any
-Initializer = Callable[..., Array]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -46,7 +46,7 @@ INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
     "glorot_uniform": _scaled(1.0, "fan_avg", "uniform"),
     "kaiming_normal": _scaled(2.0, "fan_in", "truncated_normal"),
     "kaiming_uniform": _scaled(2.0, "fan_in", "uniform"),
-    "orthogonal": nn.initializers.orthogonal,
+    "orthogonal": orthogonal,
 }
 """Initialisers of kernels by name, each a function of a gain that multiplies the weights."""
 
