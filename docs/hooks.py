@@ -88,32 +88,16 @@ def results(name: str) -> str:
 
 
 def speed() -> str:
-    """A section for each case of the benchmark of speed, from its newest measurement."""
+    """What the benchmark of speed prints of each case, from its newest measurement."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    from speed import table
+
     # Of each name the last remains.
     cases = {case["name"]: (result["machine"], case) for result in _kept() for case in result.get("cases", ())}
-    sections = []
-    for machine, case in cases.values():
-        rate = case["quantity"] == "steps_per_second"
-        number = lambda x, rate=rate: f"{x:,.0f}" if rate else f"{x:,.2f}"
-        spread = lambda values, number: f"{number(min(values))} to {number(max(values))}"
-        contenders = [
-            (row["name"], number(row["median"]), spread(row["measured"], number))
-            for row in case["contenders"]
-            if not row["failed"]
-        ]
-        ratios = [
-            (row["text"], f"{row['value']:.2f}", spread(row["values"], "{:.2f}".format), _bar(row))
-            for row in case["ratios"]
-            if row["value"] is not None
-        ]
-        sections += [
-            f"### {case['name']}",
-            f"{case['title']}. {machine['processor']}, {machine['cores']} cores, {machine['date'][:10]}.",
-            _rows(("contender", case["quantity"].replace("_", " "), "range"), contenders),
-        ]
-        if ratios:
-            sections.append(_rows(("compared", "median", "range", "bar"), ratios))
-    return "\n\n".join(sections)
+    return "\n\n".join(
+        f"{table(case).strip()}\n\n{machine['processor']}, {machine['cores']} cores, {machine['date'][:10]}."
+        for machine, case in cases.values()
+    )
 
 
 def presets() -> str:
@@ -144,16 +128,6 @@ def _kept() -> list[dict]:
     """All results, the newest last."""
     results = (json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json"))
     return sorted(results, key=lambda result: result["machine"]["date"])
-
-
-def _bar(row: dict) -> str:
-    """What a ratio was to be, and whether it is; nothing where there is no bar."""
-    low, high = row.get("at_least"), row.get("at_most")
-    if low is None and high is None:
-        return ""
-    holds = row["value"] >= low if low is not None else row["value"] <= high
-    wanted = f"at least {low:g}" if low is not None else f"at most {high:g}"
-    return f"{wanted}: {'holds' if holds else 'missed'}"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:

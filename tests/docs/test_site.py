@@ -89,13 +89,14 @@ def test_the_page_of_presets_has_each_with_its_values(hooks):
 
 def test_the_page_of_speed_has_the_newest_of_each_case(hooks, tmp_path, monkeypatch):
     def kept(date, rate, ratio):
-        contenders = [{"name": "jaxrl", "failed": "", "median": rate, "measured": [rate - 1, rate, rate + 1]}]
+        measured = {"median": rate, "measured": [rate - 1, rate, rate + 1], "seconds": [1.0, 2.0, 3.0]}
+        contenders = [{"name": "jaxrl", "failed": "", **measured}]
         contenders += [{"name": "peer", "failed": "no such module", "median": None, "measured": []}]
         ratios = [
-            {"text": "jaxrl / plain", "value": ratio, "values": [ratio], "at_least": 2.0, "at_most": None},
-            {"text": "jaxrl / peer", "value": None, "values": [], "at_least": 2.0, "at_most": None},
+            {"text": "jaxrl / plain", "value": ratio, "values": [ratio], "at_least": 2.0, "holds": ratio >= 2.0},
+            {"text": "jaxrl / peer", "value": None, "values": [], "at_least": 2.0, "holds": None},
         ]
-        case = {"name": "ppo", "title": "PPO alone", "quantity": "steps_per_second"}
+        case = {"name": "ppo", "title": "PPO alone", "quantity": "steps_per_second", "bounds": []}
         case |= {"contenders": contenders, "ratios": ratios}
         machine = {"date": date, "processor": "a processor", "cores": 2}
         (tmp_path / f"{date}.json").write_text(json.dumps({"machine": machine, "cases": [case]}))
@@ -104,12 +105,12 @@ def test_the_page_of_speed_has_the_newest_of_each_case(hooks, tmp_path, monkeypa
     kept("2026-01-01", 999.0, 1.5)
     monkeypatch.setattr(hooks, "BENCHMARKS", tmp_path)
     rendered = hooks.on_page_markdown((DOCS / "speed.md").read_text())
-    assert "<!-- speed" not in rendered and rendered.count("### ppo") == 1
-    assert "PPO alone. a processor, 2 cores, 2026-02-01." in rendered
-    assert "| jaxrl | 1,234 | 1,233 to 1,235 |" in rendered and "| peer |" not in rendered
-    assert "| jaxrl / plain | 2.50 | 2.50 to 2.50 | at least 2: holds |" in rendered and "jaxrl / peer" not in rendered
+    assert "<!-- speed" not in rendered and rendered.count("### ppo:") == 1
+    assert "PPO alone" in rendered and "\na processor, 2 cores, 2026-02-01." in rendered
+    assert "| jaxrl | 1,234 (1,233 to 1,235) |" in rendered and "| peer | failed: no such module |" in rendered
+    assert "| jaxrl / plain | 2.50 (2.50 to 2.50) | >= 2 | yes |" in rendered
     kept("2026-03-01", 1234.0, 1.5)
-    assert "at least 2: missed" in hooks.speed()
+    assert "| jaxrl / plain | 1.50 (1.50 to 1.50) | >= 2 | NO |" in hooks.speed()
 
 
 def test_results_are_the_newest_of_each_command(hooks, tmp_path, monkeypatch):
