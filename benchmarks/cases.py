@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ HOST_CHEETAH = "gymnasium:HalfCheetah-v5"
 CAPACITY = 131_072
 ONE_THREAD = {"NPROC": "1"}
 FOUR_THREADS = {"NPROC": "4"}
-"""With XLA's default of one thread a core, a program of several seeds can stop for ever on two cores."""
+"""With fewer, the plain loop's orthogonal kernels of several seeds can stop for ever: see ``networks.initializers``."""
+THREAD_A_CORE = {"NPROC": str(os.cpu_count() or 1)}
+"""What the command line chooses for large products, and XLA by itself."""
 
 
 def ours(name: str, task: str, variables: dict[str, str] | None = None, **parameters: Any) -> Contender:
@@ -232,11 +234,13 @@ def prioritized_seeds_case(quick: bool) -> Case:
     )
 
 
+def actor_critic_work(algorithm: str, steps: int) -> dict[str, Any]:
+    return {"algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY, "learning_rate": 1e-3, "discount": 0.98}
+
+
 def actor_critic_case(algorithm: str, quick: bool) -> Case:
     steps = 3_000 if quick else 20_000
-    work = {
-        "algorithm": algorithm, "steps": steps, "buffer_size": CAPACITY, "learning_rate": 1e-3, "discount": 0.98
-    }  # fmt: skip
+    work = actor_critic_work(algorithm, steps)
     return Case(
         algorithm,
         f"{algorithm.upper()}, Pendulum-v1, {steps:,} steps of one environment, an update of batch 256 at each, 64-64 "
@@ -252,23 +256,18 @@ def actor_critic_case(algorithm: str, quick: bool) -> Case:
 
 def actor_critic_replay_case(quick: bool) -> Case:
     steps = 3_000 if quick else 20_000
-    work = {
-        "env": PENDULUM, "steps": steps, "buffer_size": CAPACITY, "learning_rate": 1e-3, "discount": 0.98,
-        "hidden_sizes": [64, 64],
-    }  # fmt: skip
-    switches = {"prioritized": True, "n_step": 3}
-    names = ("sac", "td3")
-    changed = lambda name: f"{name}, prioritised, 3-step"
-    contenders = [
-        (ours(name, "whole_run", algorithm=name, **work),
-         ours(changed(name), "whole_run", algorithm=name, switches=switches, **work))
-        for name in names
-    ]  # fmt: skip
+    changed = "{}, prioritised, 3-step".format
+    contenders, ratios = [], []
+    for name in ("sac", "td3"):
+        run = partial(ours, env=PENDULUM, hidden_sizes=[64, 64], **actor_critic_work(name, steps))
+        switches = {"prioritized": True, "n_step": 3}
+        contenders += [run(name, "whole_run"), run(changed(name), "whole_run", switches=switches)]
+        ratios += [Ratio(f"{changed(name)} / uniform", changed(name), name)]
     return Case(
         "actor_critic_replay",
         f"The work of the cases sac and td3, {steps:,} steps: prioritised 3-step replay against uniform 1-step",
-        tuple(itertools.chain(*contenders)),
-        tuple(Ratio(f"{changed(name)} / uniform", changed(name), name) for name in names),
+        tuple(contenders),
+        tuple(ratios),
     )
 
 
@@ -277,14 +276,14 @@ def host_sac_case(quick: bool) -> Case:
     work = {"steps": steps, "buffer_size": CAPACITY, "learning_rate": 3e-4, "discount": 0.99}
     mine = {"algorithm": "sac", "env": HOST_CHEETAH, "hidden_sizes": [256, 256], **work}
     products = {"steps": steps // 10, "operations": sac_operations(observation=17, action=6, width=256, batch=256)}
-    jaxrl, names = "jaxrl, NPROC=4", ("jaxrl, NPROC=4", "jaxrl")
+    jaxrl, names = "jaxrl, a thread a core", ("jaxrl, a thread a core", "jaxrl")
     return Case(
         "host_sac",
         f"SAC on Gymnasium's HalfCheetah-v5 (MuJoCo, on the host), {steps:,} steps, an update of batch 256 at each, "
         "256-256 relu",
         (
             ours("jaxrl", "whole_run", **mine),
-            ours(jaxrl, "whole_run", FOUR_THREADS, **mine),
+            ours(jaxrl, "whole_run", THREAD_A_CORE, **mine),
             peer("stable-baselines3", "sb3_sac.py", **work),
             peer("stable-baselines3, 1 thread", "sb3_sac.py", threads=1, **work),
             peer("sbx", "sb3_sac.py", library="sbx", **work),
