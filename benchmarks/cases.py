@@ -67,6 +67,47 @@ def ppo_8seeds_case(quick: bool) -> Case:
     )
 
 
+def ppo_recurrence_case(quick: bool) -> Case:
+    steps = 10_000 if quick else 100_000
+    run = partial(ours, task="whole_run", algorithm="ppo", env="jaxrl.envs.toys:cartpole_positions", steps=steps)
+    memory = lambda cell: {"actor_rnn": cell, "critic_rnn": cell, "sequence_length": 32}
+    cells = {"LSTM": "lstm", "GRU": "gru"}
+    return Case(
+        "ppo_recurrence",
+        f"PPO as above, CartPole without velocities, {steps:,} steps: with memory (64 units in actor and critic each, "
+        "sequences of 32) and without",
+        (run("no memory"), *(run(name, switches=memory(cell)) for name, cell in cells.items())),
+        tuple(Ratio(f"{name} / no memory", name, "no memory") for name in cells),
+        tuple(Bound(name, "compile_seconds", at_most=10.0) for name in cells),
+    )
+
+
+def ppo_minatar_case(quick: bool) -> Case:
+    """The work of the preset ``ppo/MinAtar``."""
+    steps, env = 20_000 if quick else 1_000_000, "Breakout-MinAtar"
+    settings = {
+        "num_envs": 64, "rollout_length": 128, "num_epochs": 4, "num_minibatches": 8, "hidden_sizes": [64, 64],
+        "activation": "relu", "learning_rate": 5e-3,
+    }  # fmt: skip
+    work = {"algorithm": "ppo", "env": f"gymnax:{env}", "steps": steps, "settings": settings}
+    mine = lambda seeds, **more: ours(f"jaxrl, {seeds}", "whole_run", switches={"torso": "mlp"}, **work, **more)
+    return Case(
+        "ppo_minatar",
+        f"PPO, {env}, {steps:,} steps a seed (64 environments x 128, 4 epochs, 8 minibatches, 64-64 relu)",
+        (
+            mine("1 seed"),
+            mine("3 seeds", seeds=3),
+            plain("plain loop", "plain_ppo.py", steps=steps, env=env, **settings),
+            plain("plain loop, NPROC=1", "plain_ppo.py", ONE_THREAD, steps=steps, env=env, **settings),
+        ),
+        tuple(
+            Ratio(f"{name} / {other}", name, other)
+            for name in ("jaxrl, 1 seed", "jaxrl, 3 seeds")
+            for other in ("plain loop", "plain loop, NPROC=1")
+        ),
+    )
+
+
 def dqn_case(quick: bool) -> Case:
     steps = 3_000 if quick else 20_000
     work = {"steps": steps, "buffer_size": CAPACITY}
@@ -316,6 +357,8 @@ def sac_operations(*, observation: int, action: int, width: int, batch: int) -> 
 CASES: dict[str, Callable[[bool], Case]] = {
     "ppo": ppo_case,
     "ppo_8seeds": ppo_8seeds_case,
+    "ppo_recurrence": ppo_recurrence_case,
+    "ppo_minatar": ppo_minatar_case,
     "dqn": dqn_case,
     "dqn_capacity": dqn_capacity_case,
     "host_ppo": host_ppo_case,

@@ -22,9 +22,18 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium")
 
 
 def make_ppo(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
-    """PPO at the benchmark's settings, which are its defaults but for the annealed learning rate."""
-    config = ppo.Config(num_envs=4, rollout_length=128, num_epochs=4, num_minibatches=4, hidden_sizes=(64, 64))
-    return ppo.make(env.spec, config), ppo.Hyperparameters(learning_rate=linear(2.5e-4, 0.0, fraction=1.0))
+    """PPO at the benchmark's settings, which are its defaults but for the annealed learning rate.
+
+    ``settings`` are those of ``plain_ppo.py``, ``switches`` what it has not.
+    """
+    settings = dict(wanted.get("settings", {}))
+    rate = linear(settings.pop("learning_rate", 2.5e-4), 0.0, fraction=1.0)
+    chosen = {
+        "num_envs": 4, "rollout_length": 128, "num_epochs": 4, "num_minibatches": 4, "hidden_sizes": (64, 64),
+        **settings, **wanted.get("switches", {}),
+    }  # fmt: skip
+    config = ppo.Config(**{**chosen, "hidden_sizes": tuple(chosen["hidden_sizes"])})
+    return ppo.make(env.spec, config), ppo.Hyperparameters(learning_rate=rate)
 
 
 def make_dqn(env: Any, wanted: dict[str, Any]) -> tuple[Any, Any]:
