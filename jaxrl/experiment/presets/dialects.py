@@ -96,10 +96,10 @@ PRESETS = [
         env="Pendulum-v1",
         source=(
             "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence "
-            "after each minibatch, normalised observations, values and advantages, a smooth clamp; with fewer "
-            "environments, for a smaller task. There the divergence is from the policy of the epoch before, here "
-            "from the one that acted; the bounds' loss, off in that file, has the coefficient of its others. Its "
-            "statistics begin with one item of mean 0 and variance 1, and add 1e-5 to a variance; ours do not"
+            "after each minibatch, normalised observations, values and advantages, a smooth clamp. There the "
+            "divergence is from the policy of the epoch before, here from the one that acted; the bounds' loss, off "
+            "in that file, has the coefficient of its others. Its statistics begin with one item of mean 0 and "
+            "variance 1, and add 1e-5 to a variance; ours do not"
         ),
         hyperparameters={
             "learning_rate": 5e-4,
@@ -113,10 +113,10 @@ PRESETS = [
             "max_grad_norm": 1.0,
         },
         config={
-            "num_envs": 16,
-            "rollout_length": 64,
+            "num_envs": 64,
+            "rollout_length": 256,
             "num_epochs": 5,
-            "num_minibatches": 4,
+            "num_minibatches": 8,
             "adaptive_learning_rate": "minibatch",
             "normalize_observation": True,
             "observation_clip": 5.0,
