@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 from machine import ROOT, describe
-from matrix import LAST_INTERVALS, MATRIX, PUBLISHED, Row
+from matrix import LAST_INTERVALS, MATRIX, PUBLISHED, Row, labels
 
 from jaxrl.experiment.plots import plot_runs
 
@@ -59,7 +59,7 @@ def main() -> int:
         drawn = [row for row in rows if row.env == env and (runs / row.folder / "metrics.csv").exists()]
         if drawn:
             picture = out.with_name(f"{out.stem}-{in_a_file_name(env)}.png")
-            plot_runs([runs / row.folder for row in drawn], picture, labels=[row.label for row in drawn])
+            plot_runs([runs / row.folder for row in drawn], picture, labels=labels(drawn))
     print(f"\n{table(result)}\nKept in {out} and beside it; the runs are in {runs}")
     return 1 if any(row["failed"] for row in result["rows"]) else 0
 

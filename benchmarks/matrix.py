@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 LAST_INTERVALS = 5
 """Reports at the end of a run over which the training return is averaged."""
@@ -41,12 +42,6 @@ class Row:
         return (self.name, self.what, self.algorithm, self.env, self.env.rpartition(":")[2])
 
     @property
-    def label(self) -> str:
-        """Of its curve: the algorithm, and its options without the groups that they are of."""
-        words = [re.sub(r"^--(\w+\.)?", "", option) for option in self.options]
-        return " ".join([self.algorithm, *(["in threads"] if self.in_threads else []), *words])
-
-    @property
     def folder(self) -> str:
         """A name for its run's folder."""
         threads = ["in-threads"] if self.in_threads else []
@@ -81,6 +76,18 @@ class Published:
     steps: int | None
     kind: str
     """Of which return it is the mean."""
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """Of the rows' curves in one picture: the algorithm, and the options that not all of them have."""
+    options = [tuple(zip(row.options[::2], row.options[1::2], strict=True)) for row in rows]
+    common = set.intersection(*map(set, options)) if len(rows) > 1 else set()
+    words = lambda pairs: [word for name, value in pairs for word in (re.sub(r"^--(\w+\.)?", "", name), value)]
+    threads = lambda row: ["in threads"] if row.in_threads else []
+    return [
+        " ".join([row.algorithm, *threads(row), *words(pair for pair in pairs if pair not in common)])
+        for row, pairs in zip(rows, options, strict=True)
+    ]
 
 
 DOUBLE_DUELING = ("--config.double_q", "true", "--config.dueling", "true")
