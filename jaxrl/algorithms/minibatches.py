@@ -12,6 +12,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import rollouts
+from jaxrl.collectives import as_own
 from jaxrl.optimizers import apply_gradients
 from jaxrl.random import minibatch_indices
 from jaxrl.types import Array, Key, PyTree
@@ -144,11 +145,12 @@ def descend(
     whole = passes.num_minibatches == 1
 
     def gradients_of(vector, minibatch):
+        vector = as_own(vector, axis_name, like=minibatch)
         gradient = jax.grad(lambda vector, part: loss(unravel(vector), part), has_aux=True)
         if passes.microbatch_size is None:
             return gradient(vector, minibatch)
         function = lambda part: (gradient(vector, part), _count(valid(part), axis_name))
-        return _weighted_mean(function, minibatch, passes.microbatch_size)
+        return _weighted_mean(function, minibatch, passes.microbatch_size, axis_name)
 
     def gradient_step(carry, x):
         vector, opt_state, steering, going = carry
@@ -189,7 +191,9 @@ def _count(mask: Array | None, axis_name: str | None) -> Array:
     return count if axis_name is None else jax.lax.pmean(count, axis_name)
 
 
-def _weighted_mean(function: Callable[[PyTree], tuple[PyTree, Array]], items: PyTree, size: int) -> PyTree:
+def _weighted_mean(
+    function: Callable[[PyTree], tuple[PyTree, Array]], items: PyTree, size: int, axis_name: str | None
+) -> PyTree:
     """``sum_i w_i y_i / sum_i w_i`` with ``y_i, w_i = function(part_i)``, of parts of ``size`` items, one at a time."""
     parts = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), items)
     shapes = jax.eval_shape(function, jax.tree.map(lambda x: x[0], parts))
@@ -198,5 +202,6 @@ def _weighted_mean(function: Callable[[PyTree], tuple[PyTree, Array]], items: Py
         y, weight = function(part)
         return jax.tree.map(lambda total, y: total + weight * y, totals, (y, jnp.float32(1))), None
 
-    (total, weight), _ = jax.lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), parts)
+    zeros = as_own(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), axis_name, like=items)
+    (total, weight), _ = jax.lax.scan(add, zeros, parts)
     return jax.tree.map(lambda x: x / jnp.where(weight > 0, weight, 1), total)

@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import advantages, minibatches, policy_value
 from jaxrl.algorithms.policy_value import Normalizers, Policy
+from jaxrl.collectives import as_own
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.losses.trust_region import fisher_vector_product
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec
@@ -131,11 +132,16 @@ def make_policy_then_value(
             return mean(-jnp.exp(log_ratio) * steps.advantage)
 
         kl = lambda vector: mean(steps.old.kl_divergence(distribution(vector)))
+        own = lambda vector: as_own(vector, config.axis_name, like=batch)
+
+        def fisher(params: Array, vector: Array, damping: Array) -> Array:
+            return across(fisher_vector_product(kl, own(params), own(vector))) + damping * vector
+
         return Problem(
             surrogate=lambda vector: across(surrogate(vector)),
             kl=lambda vector: across(kl(vector)),
-            gradient=lambda vector: across(jax.grad(surrogate)(vector)),
-            fisher=lambda params, vector, damping: across(fisher_vector_product(kl, params, vector)) + damping * vector,
+            gradient=lambda vector: across(jax.grad(surrogate)(own(vector))),
+            fisher=fisher,
         )
 
     def update(state: State, batch: Rollout, key: Key, hp: Any) -> tuple[State, Info]:
