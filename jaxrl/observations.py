@@ -83,14 +83,16 @@ def without(space: spaces.Space, *names: str) -> tuple[spaces.Space, Callable[[P
 def action_mask(space: spaces.Space, action_space: spaces.Space) -> Callable[[PyTree], Any] | None:
     """The function that takes the mask ``[..., num_choices]`` of booleans out of observations; None if there is none.
 
-    Where nothing is allowed, as may be after the last step of an episode, everything is.
+    Where nothing is allowed, as may be after the last step of an episode or in a part of an action that does not
+    matter now, everything is: in each discrete part of the action by itself.
 
     Raises:
         ValueError: if the mask has another size than the action space has choices.
     """
     if not isinstance(space, spaces.Dict) or ACTION_MASK not in space.spaces:
         return None
-    size, choices = jax_spaces.flat_size(space.spaces[ACTION_MASK]), num_choices(action_space)
+    sizes = choices_of(action_space)
+    size, choices = jax_spaces.flat_size(space.spaces[ACTION_MASK]), sum(sizes)
     require(
         size == choices and space.spaces[ACTION_MASK].shape == (size,), f"observation_space[{ACTION_MASK!r}]",
         space.spaces[ACTION_MASK], f"must be a vector of {choices} entries, one for each choice of {action_space}",
@@ -98,23 +100,29 @@ def action_mask(space: spaces.Space, action_space: spaces.Space) -> Callable[[Py
 
     def mask(observation: PyTree) -> Any:
         allowed = jnp.asarray(observation[ACTION_MASK]) != 0
-        return allowed | ~jnp.any(allowed, axis=-1, keepdims=True)
+        parts = jnp.split(allowed, np.cumsum(sizes)[:-1], axis=-1)
+        return jnp.concatenate([part | ~jnp.any(part, axis=-1, keepdims=True) for part in parts], axis=-1)
 
     return mask
 
 
-def num_choices(action_space: spaces.Space) -> int:
-    """How many entries a mask of this action space has: continuous parts have none, a bit has two."""
+def choices_of(action_space: spaces.Space) -> list[int]:
+    """How many choices each discrete part of an action has: continuous parts have none, a bit has two."""
     match action_space:
         case spaces.Discrete():
-            return int(action_space.n)
+            return [int(action_space.n)]
         case spaces.MultiDiscrete():
-            return int(np.sum(action_space.nvec))
+            return [int(n) for n in np.ravel(action_space.nvec)]
         case spaces.MultiBinary():
-            return 2 * int(np.prod(action_space.shape))
+            return [2] * int(np.prod(action_space.shape))
         case spaces.Dict() | spaces.Tuple():
-            return sum(num_choices(s) for s in jax_spaces.children(action_space).values())
-    return 0
+            return [n for s in jax_spaces.children(action_space).values() for n in choices_of(s)]
+    return []
+
+
+def num_choices(action_space: spaces.Space) -> int:
+    """How many entries a mask of this action space has."""
+    return sum(choices_of(action_space))
 
 
 def normalizable(space: spaces.Space, observation: PyTree, images: bool = False) -> PyTree:

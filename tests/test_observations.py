@@ -50,6 +50,13 @@ def test_the_mask_is_taken_out_and_has_an_entry_for_each_choice():
         observations.action_mask(SPACE, spaces.Discrete(4))
 
 
+def test_a_part_of_an_action_that_allows_nothing_allows_everything():
+    action_space = spaces.Dict(a=spaces.MultiDiscrete([2, 3]), b=spaces.MultiBinary(1), c=VECTOR)
+    mask = observations.action_mask(spaces.Dict(action_mask=spaces.MultiBinary(7), x=VECTOR), action_space)
+    got = mask({"action_mask": jnp.array([[1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 0, 0]]), "x": 0})
+    np.testing.assert_array_equal(got, [[1, 0, 1, 1, 1, 0, 1], [1, 1, 0, 1, 0, 1, 1]])
+
+
 def test_vectors_are_all_but_masks_and_images():
     taken = observations.normalizable(SPACE, observation())
     assert jax.tree.map(jnp.shape, taken) == {"image": None, "privileged": (1, 2), "vector": (1, 3)}
