@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -241,6 +242,7 @@ def fit_value(
     *,
     learning_rate: Array,
     max_grad_norm: Array | None = None,
+    error: Callable[[Array, Steps], Array] | None = None,
 ) -> minibatches.Descent:
     """Regress a critic of its own upon the targets of a rollout.
 
@@ -255,13 +257,14 @@ def fit_value(
         passes: how many.
         learning_rate: step size.
         max_grad_norm: bound of the gradient's global norm; None for none.
+        error: ``error(output, steps)``, the loss of the critic's output; by default ``value_loss``.
     """
 
     def loss(params, batch):
         steps = steps_of(networks, batch)
         output = networks.critic(Policy({"critic": params}, statistics), steps.observation, batch.carry, steps.begins)
-        error = value_loss(networks, output, steps)
-        return error, {"value_loss": error}
+        value = value_loss(networks, output, steps) if error is None else error(output, steps)
+        return value, {"value_loss": value}
 
     return minibatches.descend(
         loss, optimizer, params, opt_state, batch, key, passes,

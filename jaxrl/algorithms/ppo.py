@@ -249,6 +249,7 @@ def make(
                 networks, optimizer, state.params["critic"], critic_opt_state, statistics, data,
                 critic_key, minibatches.Passes(config.critic_epochs, config.critic_minibatches, config.microbatch_size),
                 learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
+                error=lambda value, steps: value_loss(networks, config, value, steps, hp),
             )  # fmt: skip
             params, critic_opt_state = {**params, "critic": fit.params}, fit.opt_state
             metrics |= {"value_loss": fit.metrics["value_loss"]}

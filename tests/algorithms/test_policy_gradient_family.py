@@ -181,6 +181,22 @@ def test_the_policys_early_stop_does_not_stop_a_critic_with_its_own_optimiser(rn
     assert int(new.critic_opt_state.count) == 7
 
 
+@pytest.mark.parametrize("separate", [False, True])
+def test_a_critic_that_left_the_clip_moves_no_further(rng, key, separate):
+    moved = []
+    for clips in (True, False):
+        config = ppo.Config(
+            **SIZES, num_epochs=10, num_minibatches=1, separate_optimizers=separate, critic_epochs=10,
+            clip_value_loss=clips,
+        )  # fmt: skip
+        agent = ppo.make(SPEC, config)
+        hp = ppo.Hyperparameters(clip=1e-6, learning_rate=0.01, critic_learning_rate=0.01)
+        state = agent.init(key, hp)
+        new, _ = jax.jit(agent.update)(state, rollout_of(agent, state, np.random.default_rng(0)), key, hp)
+        moved.append(np.abs(flat(new.params["critic"]) - flat(state.params["critic"])).max())
+    assert moved[0] < 0.6 * moved[1]
+
+
 def test_the_coefficient_and_the_learning_rate_adapt_in_the_state(rng, key):
     config = ppo.Config(**SIZES, num_epochs=2, num_minibatches=2, kl_penalty=True, adaptive_learning_rate="iteration")
     agent = ppo.make(SPEC, config)
