@@ -11,11 +11,14 @@ from gymnasium import spaces
 
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.wrappers import time_limit
+from jaxrl.observations import PRIVILEGED
 from jaxrl.validation import did_you_mean, require
 
 PREFIX = "brax"
 EPISODE_LENGTH = 1000
 """Steps of an episode where nothing else is asked for, as in Brax's own training."""
+RENAMED = {"privileged_state": PRIVILEGED}
+"""MuJoCo Playground's name of what a real robot does not measure, which only the critic may see."""
 
 
 def names() -> list[str]:
@@ -52,7 +55,8 @@ def from_brax(env: Any, *, name: str | None = None) -> Environment:
     """Adapt an environment object with Brax's protocol; it imposes no time limit.
 
     Its ``State`` is the state. ``done`` counts as a termination, so wrappers of Brax's own that impose a limit or reset
-    must not be around it. Actions are in ``[-1, 1]``.
+    must not be around it. Actions are in ``[-1, 1]``. An observation's part ``privileged_state`` is named
+    ``privileged``, so that actors are not shown it.
 
     Args:
         env: with ``reset(rng) -> State``, ``step(State, action) -> State``, ``observation_size`` (a number, or such of
@@ -61,9 +65,11 @@ def from_brax(env: Any, *, name: str | None = None) -> Environment:
     """
     box = lambda size: spaces.Box(-np.inf, np.inf, tuple(np.atleast_1d(size)), np.float32)
     size = env.observation_size
-    observation_space = spaces.Dict({k: box(n) for k, n in size.items()}) if isinstance(size, dict) else box(size)
+    parts = isinstance(size, dict)
+    renamed = lambda observation: {RENAMED.get(k, k): x for k, x in observation.items()} if parts else observation
+    observation_space = spaces.Dict(renamed({k: box(n) for k, n in size.items()})) if parts else box(size)
     action_space = spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
-    observed = lambda state: jax.tree.map(lambda x: x.astype(jnp.float32), state.obs)
+    observed = lambda state: jax.tree.map(lambda x: x.astype(jnp.float32), renamed(state.obs))
 
     def reset(key):
         # A raw key, as these environments expect when they keep it in their state.

@@ -8,7 +8,7 @@ import pytest
 from flax import struct
 from gymnasium import spaces
 
-from jaxrl import envs, training
+from jaxrl import envs, observations, training
 from jaxrl.algorithms import sac
 from jaxrl.envs.brax_adapter import from_brax
 from jaxrl.envs.wrappers import time_limit
@@ -59,8 +59,11 @@ def test_spaces_and_ends():
     assert env.name == "line" and env.max_episode_steps == 3
     assert env.observation_space == spaces.Box(-np.inf, np.inf, (2,), np.float32)
     assert env.action_space == spaces.Box(-1, 1, (1,), np.float32)
-    parts = from_brax(Parts()).observation_space
-    assert {k: s.shape for k, s in parts.spaces.items()} == {"state": (2,), "privileged_state": (3,)}
+    parts = from_brax(Parts())
+    assert {k: s.shape for k, s in parts.observation_space.spaces.items()} == {"state": (2,), "privileged": (3,)}
+    assert set(parts.reset(jax.random.key(0))[1]) == {"state", "privileged"}
+    shown = observations.sides(parts.observation_space, parts.action_space)
+    assert shown.actor.space.shape == (2,) and set(shown.critic.space.spaces) == {"state", "privileged"}
 
     state, _ = env.reset(jax.random.key(0))
     ends = []
@@ -94,6 +97,9 @@ def test_brax_is_found_by_its_prefix():
 def test_playground_is_found_by_its_prefix():
     env = envs.make("playground:CartpoleBalance", impl="jax")
     assert (env.name, env.max_episode_steps, env.action_space.shape) == ("CartpoleBalance", 1000, (1,))
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    action = jax.ShapeDtypeStruct(env.action_space.shape, np.float32)
+    assert jax.eval_shape(env.step, state, action, jax.random.key(0))[1].reward.shape == ()
     with pytest.raises(ValueError, match=r"imp='jax'.*did you mean 'impl'"):
         envs.make("playground:CartpoleBalance", imp="jax")
 
