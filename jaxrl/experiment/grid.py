@@ -22,7 +22,8 @@ from jaxrl.experiment.folder import say
 from jaxrl.experiment.run import FINAL_EPISODES
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.experiment.values import plain, unknown_name
-from jaxrl.training.memory import require_memory
+from jaxrl.training.devices import devices_for
+from jaxrl.training.memory import in_units, replay_bytes, require_memory
 
 RESULTS, PICTURE, SWEEP = "results.csv", "sweep.png", "sweep.yaml"
 
@@ -94,19 +95,22 @@ def sweep(
     }  # fmt: skip
     base = run_settings.make_settings(algorithm, env_id, hp=hp, config=config, **common)
     combinations = expand(base, grid)
-    groups = group(combinations)
+    groups, replay = group(combinations), 0
     for members in groups:
         settings = members[0][1]
         built = run_settings.build(settings, env)
         folder.new_runner(settings, built)
         if isinstance(env, Environment):
             with run_settings.as_user_error():
-                require_memory(built.agent, len(members) * num_seeds)
+                lanes = len(members) * num_seeds
+                require_memory(built.agent, lanes, len(devices_for(lanes)))
+            replay = max(replay, replay_bytes(built.agent, lanes))
     directory = folder.create(out or _default_directory(base))
     say(
         f"{algorithm} on {env_id}, {base.total_steps:,} steps: {len(combinations)} settings x {num_seeds} seeds, "
         f"{len(groups)} compiled program{'s' * (len(groups) > 1)}; "
         + (f"preset {base.preset}" if base.preset else "the algorithm's defaults")
+        + (f"; replay takes {in_units(replay)}" if replay else "")
     )
     done = [setting for members in groups for setting in _train(members, env)]
     done.sort(key=lambda s: (np.isnan(s.mean), -s.mean))

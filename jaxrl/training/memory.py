@@ -74,6 +74,11 @@ def _host_available() -> int | None:
 def _container_available() -> int | None:
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
-        return None if limit == "max" else int(limit) - int((CGROUP / "memory.current").read_text())
+        if limit == "max":
+            return None
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        # Of what is in use, copies of files are given up as soon as memory is wanted.
+        cache = int(stat.get("active_file", 0)) + int(stat.get("inactive_file", 0))
+        return int(limit) - int((CGROUP / "memory.current").read_text()) + cache
     except (OSError, ValueError):
         return None

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.training.devices import compiler_options, over_lanes
+from jaxrl.training.devices import compiler_options, devices_for, over_lanes
+from jaxrl.training.memory import require_memory
 
 
 def sweep(
@@ -31,6 +32,7 @@ def sweep(
 
     Raises:
         ValueError: if swept leaves differ in length, or a leaf has more than one axis.
+        MemoryError: if the replay buffers of all runs do not fit.
     """
     seeds = jnp.arange(seeds) if isinstance(seeds, int) else jnp.asarray(seeds)
     if hyperparameters is None:
@@ -47,10 +49,13 @@ def sweep(
     lanes_hp = jax.tree.map(lambda x: jnp.repeat(x, num_seeds) if x.ndim else x, hp)
     lane_seeds = jnp.tile(seeds, repeats)
     leaves, structure = jax.tree.flatten(axes, is_leaf=lambda axis: axis is None)
+    num_lanes, agent = repeats * num_seeds, getattr(train, "agent", None)
+    if agent is not None:
+        require_memory(agent, num_lanes, len(devices_for(num_lanes)))
     program = _program
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((lane_seeds, lanes_hp))):
         program = _lanes  # inside another jit, that one compiles
-    out = program(train, repeats * num_seeds, tuple(leaves), structure)(lane_seeds, lanes_hp)
+    out = program(train, num_lanes, tuple(leaves), structure)(lane_seeds, lanes_hp)
     if num_settings is None:
         return out
     return jax.tree.map(lambda x: x.reshape(num_settings, num_seeds, *x.shape[1:]), out)
