@@ -53,7 +53,8 @@ PRESETS = [
         env="HalfCheetah-v5",
         source=(
             "rl_games, configs/mujoco/sac_halfcheetah.yaml: an update for each step of its 32 environments, the actor "
-            "at every second"
+            "at every second. There the least temperature bounds what the actor's loss reads, here the learnt "
+            "temperature itself"
         ),
         hyperparameters={
             "actor_learning_rate": 3e-4,

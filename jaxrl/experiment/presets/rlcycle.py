@@ -3,7 +3,8 @@
 Its target network follows softly at each update, by ``tau``, and chooses the next action itself. Training goes on for a
 number of episodes there: where they are bounded in length, the steps are the product. The exponent beta grows with each
 update, so the length of its ramp is ``per_beta_total_steps * train_freq`` steps. Not held: actions are epsilon-greedy
-before learning starts, where ours are random, and the hidden layer of a dueling network's value stream is linear.
+before learning starts, where ours are random, the hidden layer of a dueling network's value stream is linear, and the
+deviations of a noisy layer's biases begin at 0.5 / sqrt(outputs), ours at the paper's 0.5 / sqrt(inputs).
 """
 
 from __future__ import annotations
