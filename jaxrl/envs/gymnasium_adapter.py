@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
+from jaxrl.envs.info_masks import MaskFromInfo
 from jaxrl.envs.rendering import prepare_pygame
 from jaxrl.envs.wrappers import unit_actions, without_bounds
 from jaxrl.types import PyTree, TimeStep
@@ -31,12 +32,14 @@ def names() -> list[str]:
     return [name for name in gymnasium.registry if not name.startswith("GymV2")]
 
 
-def make(name: str, *, clip_actions: bool = True, **parameters: Any) -> HostEnvironment:
+def make(
+    name: str, *, clip_actions: bool = True, mask_from_info: bool = False, **parameters: Any
+) -> HostEnvironment:
     """Make an environment by its Gymnasium id, also as ``"module:Name-v0"``, where the module registers it.
 
     Args:
         name: the id.
-        clip_actions: see ``from_gymnasium``.
+        clip_actions, mask_from_info: see ``from_gymnasium``.
         **parameters: keyword arguments of ``gymnasium.make``, such as ``max_episode_steps``.
 
     Raises:
@@ -51,7 +54,7 @@ def make(name: str, *, clip_actions: bool = True, **parameters: Any) -> HostEnvi
         return gymnasium.make(name, **{"disable_env_checker": True, **mode, **parameters})
 
     try:
-        return from_gymnasium(make_env, name=name, clip_actions=clip_actions)
+        return from_gymnasium(make_env, name=name, clip_actions=clip_actions, mask_from_info=mask_from_info)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{did_you_mean(name, names())}") from error
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
@@ -61,7 +64,11 @@ def make(name: str, *, clip_actions: bool = True, **parameters: Any) -> HostEnvi
 
 
 def from_gymnasium(
-    make_env: Callable[..., gymnasium.Env], *, name: str | None = None, clip_actions: bool = True
+    make_env: Callable[..., gymnasium.Env],
+    *,
+    name: str | None = None,
+    clip_actions: bool = True,
+    mask_from_info: bool = False,
 ) -> HostEnvironment:
     """Adapt a Gymnasium environment.
 
@@ -72,6 +79,7 @@ def from_gymnasium(
         name: a name for people; by default the environment's id or class.
         clip_actions: whether actions of a ``Box`` are clipped to ``[-1, 1]`` and mapped to its bounds; else they are
             passed on as they are (``raw_actions``).
+        mask_from_info: whether ``info["action_mask"]`` says which actions are allowed (``MaskFromInfo``).
 
     Raises:
         TypeError: if it makes something else, or the environment has a space that jaxrl does not support.
@@ -83,13 +91,15 @@ def from_gymnasium(
 
     def make_single(render_mode: str | None = None) -> gymnasium.Env:
         if render_mode is None or not _takes(make_env, "render_mode"):
-            return make_env()
-        prepare_pygame()
-        return make_env(render_mode=render_mode)
+            env = make_env()
+        else:
+            prepare_pygame()
+            env = make_env(render_mode=render_mode)
+        if not isinstance(env, gymnasium.Env):
+            raise TypeError(f"expected a function that makes a gymnasium.Env, but it made a {type(env).__name__}")
+        return MaskFromInfo(env) if mask_from_info else env
 
     env = make_single()
-    if not isinstance(env, gymnasium.Env):
-        raise TypeError(f"expected a function that makes a gymnasium.Env, but it made a {type(env).__name__}")
     env.close()
     _require_supported(env.observation_space, env.action_space)
     spec = env.spec

@@ -9,6 +9,7 @@ from gymnasium.wrappers import TimeLimit
 from jaxrl import envs
 from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.gymnasium_adapter import EnvironmentList, delivered_space, seeds_of
+from jaxrl.envs.info_masks import MaskFromInfo
 
 
 def zeros(num_envs):
@@ -351,6 +352,40 @@ def test_parameters_and_single_environments():
     assert single.render().shape == (400, 600, 3)
     single.close()
     assert env.make_single(None).render_mode is None
+
+
+def test_a_mask_that_is_told_in_info_is_observed():
+    vector = envs.make("gymnasium:Taxi-v4", mask_from_info=True).make_vector(2)
+    observation, single = vector.reset(seed=3), gymnasium.make("Taxi-v4", disable_env_checker=True)
+    known = [single.reset(seed=s)[1]["action_mask"] for s in seeds_of(3, 2)]
+    np.testing.assert_array_equal(observation["action_mask"], known)
+    action = np.array([np.flatnonzero(mask)[-1] for mask in known])
+    vector.send(action)
+    single.reset(seed=seeds_of(3, 2)[1])
+    np.testing.assert_array_equal(
+        vector.receive().timestep.observation["action_mask"][1], single.step(action[1])[4]["action_mask"]
+    )
+
+
+def test_a_mask_joins_a_dict_and_has_an_entry_for_each_choice():
+    class Told(gymnasium.Env):
+        observation_space = spaces.Dict(x=spaces.Box(-1, 1, (1,)))
+        action_space = spaces.MultiDiscrete([2, 2])
+
+        def reset(self, *, seed=None, options=None):
+            return {"x": np.zeros(1, np.float32)}, {}
+
+        def step(self, action):
+            return {"x": np.ones(1, np.float32)}, 0.0, False, False, {"action_mask": self.mask}
+
+    env = MaskFromInfo(Told())
+    assert set(env.observation_space.spaces) == {"x", "action_mask"}
+    np.testing.assert_array_equal(env.reset()[0]["action_mask"], [1, 1, 1, 1])
+    env.unwrapped.mask = (np.array([1, 0]), np.array([0, 1]))
+    np.testing.assert_array_equal(env.step(0)[0]["action_mask"], [1, 0, 0, 1])
+    env.unwrapped.mask = np.array([1, 0])
+    with pytest.raises(ValueError, match=r"action_mask.*must have 4 entries"):
+        env.step(0)
 
 
 def test_delivered_dtypes():

@@ -1,0 +1,43 @@
+"""Action masks that an environment of Gymnasium tells beside its observations, in ``info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from jaxrl.observations import ACTION_MASK, num_choices
+from jaxrl.types import PyTree
+from jaxrl.validation import require
+
+
+class MaskFromInfo(gymnasium.Wrapper):
+    """Puts ``info["action_mask"]`` into the observation, where algorithms look for it.
+
+    A ``Dict`` observation gets one entry more; another one becomes the entry ``observation`` of a ``Dict``. Where an
+    ``info`` has no mask, everything is allowed.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env)
+        self._choices = num_choices(env.action_space)
+        inner = env.observation_space
+        self._is_dict = isinstance(inner, spaces.Dict)
+        parts = dict(inner.spaces) if self._is_dict else {"observation": inner}
+        self.observation_space = spaces.Dict({**parts, ACTION_MASK: spaces.MultiBinary(self._choices)})
+
+    def reset(self, **options: Any) -> tuple[PyTree, dict[str, Any]]:
+        observation, info = self.env.reset(**options)
+        return self._with_mask(observation, info), info
+
+    def step(self, action: Any) -> tuple[PyTree, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._with_mask(observation, info), reward, terminated, truncated, info
+
+    def _with_mask(self, observation: PyTree, info: dict[str, Any]) -> dict[str, Any]:
+        mask = np.ravel(info[ACTION_MASK]).astype(np.int8) if ACTION_MASK in info else np.ones(self._choices, np.int8)
+        require(mask.size == self._choices, f"info[{ACTION_MASK!r}]", mask, f"must have {self._choices} entries")
+        parts = observation if self._is_dict else {"observation": observation}
+        return {**parts, ACTION_MASK: mask}
