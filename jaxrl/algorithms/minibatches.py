@@ -71,6 +71,17 @@ class Control(NamedTuple):
     that it decides about. Unless ``go``, neither the parameters nor the optimiser change."""
 
 
+class Memory(NamedTuple):
+    """What each item keeps of the last gradient step that it was a part of."""
+
+    start: PyTree
+    """Leaves ``[N, ...]``, before the first."""
+    recall: Callable[[PyTree, PyTree], PyTree]
+    """``recall(minibatch, kept) -> minibatch`` shows it to the loss."""
+    renew: Callable[[PyTree, PyTree], PyTree]
+    """``renew(params, minibatch) -> kept``, with the parameters before the step."""
+
+
 class Descent(NamedTuple):
     """Where a descent ended."""
 
@@ -114,6 +125,7 @@ def descend(
     learning_rate: Array | float,
     max_grad_norm: Array | float | None,
     control: Control | None = None,
+    memory: Memory | None = None,
     axis_name: str | None = None,
     prepare: Callable[[PyTree], PyTree] = lambda minibatch: minibatch,
     valid: Callable[[PyTree], Array | None] = lambda minibatch: None,
@@ -136,6 +148,7 @@ def descend(
         learning_rate: step size, unless ``control`` gives another.
         max_grad_norm: bound of the gradient's global norm; None for none.
         control: decides about each step.
+        memory: what items keep from one step to the next.
         axis_name: average gradients and metrics over the devices along this axis.
         prepare: what is computed of a minibatch as a whole, before it is divided into microbatches.
         valid: the mask of the steps that the means of ``loss`` count, of a minibatch or a part of it; None if all do.
@@ -153,9 +166,14 @@ def descend(
         return _weighted_mean(function, minibatch, passes.microbatch_size, axis_name)
 
     def gradient_step(carry, x):
-        vector, opt_state, steering, going = carry
+        vector, opt_state, steering, going, kept = carry
         indices, last = x
-        minibatch = prepare(data if whole else jax.tree.map(lambda x: x[indices], data))
+        of_minibatch = lambda items: items if whole else jax.tree.map(lambda x: x[indices], items)
+        minibatch = prepare(of_minibatch(data))
+        if memory is not None:
+            minibatch = memory.recall(minibatch, of_minibatch(kept))
+            new = memory.renew(unravel(vector), minibatch)
+            kept = new if whole else jax.tree.map(lambda old, new: old.at[indices].set(new), kept, new)
         gradients, metrics = gradients_of(vector, minibatch)
         if axis_name is not None:
             gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)
@@ -170,15 +188,16 @@ def descend(
             going &= go
             keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(go, n, o), new, old)
             new_vector, new_opt_state = keep(new_vector, vector), keep(new_opt_state, opt_state)
-        return (new_vector, new_opt_state, steering, going), ({**metrics, "grad_norm": grad_norm}, counts)
+        return (new_vector, new_opt_state, steering, going, kept), ({**metrics, "grad_norm": grad_norm}, counts)
 
     steps = passes.num_epochs * passes.num_minibatches
     indices = None if whole else minibatch_indices(key, size, passes.num_epochs, passes.num_minibatches)
     last = None if control is None else jnp.arange(1, steps + 1) % passes.num_minibatches == 0
     # Where nothing steers there is nothing to carry, and all steps count.
-    start = vector, opt_state, *(((), ()) if control is None else (control.state, jnp.array(True)))
+    steering = ((), ()) if control is None else (control.state, jnp.array(True))
+    start = vector, opt_state, *steering, () if memory is None else memory.start
     end, (metrics, counts) = jax.lax.scan(gradient_step, start, (indices, last), length=steps)
-    vector, opt_state, steering, _ = end
+    vector, opt_state, steering, *_ = end
     mean = jnp.mean if control is None else lambda x: jnp.mean(x, where=counts)
     return Descent(unravel(vector), opt_state, jax.tree.map(mean, metrics), steering)
 

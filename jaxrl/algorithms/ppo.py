@@ -38,6 +38,7 @@ BOUND_LOSSES = {"bound": bound_penalty, "regularisation": mean_penalty}
 KL_STOPS = ("none", "k1", "k3")
 SCOPES = ("minibatch", "rollout", "running")
 ADAPTIVE = ("none", "minibatch", "epoch", "iteration")
+KL_REFERENCES = ("acting", "last_epoch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,9 @@ class Config(minibatches.Config, policy_value.Config):
     mean of the log-ratio with its sign turned, or by ``k3``, the one that is reported as ``approximate_kl``."""
     adaptive_learning_rate: str = "none"
     """Whether the learning rate adapts to ``target_kl``: after each ``minibatch``, ``epoch`` or ``iteration``."""
+    kl_reference: str = "acting"
+    """From which policy that divergence is: from the one that was ``acting``, or in later epochs from the one that
+    learned from the same step in the ``last_epoch``."""
     bound_loss: str = "none"
     """What keeps a Gaussian's mean within bounds: ``none``, ``bound`` or ``regularisation``."""
     separate_optimizers: bool = False
@@ -81,6 +85,11 @@ class Config(minibatches.Config, policy_value.Config):
         require_choice(self, "advantage_scope", SCOPES)
         require_choice(self, "kl_stop", KL_STOPS)
         require_choice(self, "adaptive_learning_rate", ADAPTIVE)
+        require_choice(self, "kl_reference", KL_REFERENCES)
+        require(
+            self.kl_reference == "acting" or (self.adaptive_learning_rate != "none" and not self.kl_penalty),
+            "kl_reference", self.kl_reference, "needs an adaptive_learning_rate and no kl_penalty",
+        )  # fmt: skip
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
         require(
             not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
@@ -235,12 +244,13 @@ def make(
         if config.kl_penalty or adaptive != "none":
             old = advantages.old_distribution(networks, Policy(state.params, statistics), batch)
         data = advantages.batch_of(networks, batch, estimates, old)
+        memory = last_policies(networks, statistics, data) if config.kl_reference == "last_epoch" else None
         key, critic_key = jax.random.split(key) if separate else (key, key)
         objective = lambda params, minibatch: loss(params, minibatch, statistics, state.kl_coefficient, hp)
         params, opt_state, metrics, steering = minibatches.descend(
             objective, optimizer, _without_critic(state.params) if separate else state.params, state.opt_state, data,
             key, config.passes, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
-            control=control(config, state, hp), axis_name=config.axis_name,
+            control=control(config, state, hp), memory=memory, axis_name=config.axis_name,
             prepare=prepare, valid=advantages.valid_steps,
         )  # fmt: skip
         critic_opt_state = state.critic_opt_state
@@ -322,6 +332,21 @@ def value_loss(networks: Networks, config: Config, value: Array, steps: Steps, h
     else:
         error = networks.value_error(value, steps.target)
     return advantages.mean_error(networks, error, steps.valid)
+
+
+def last_policies(networks: Networks, statistics: PyTree, data: Batch) -> minibatches.Memory:
+    """The policy of each step when it was learned from the last time, in the place of the one that acted.
+
+    Source: rl_games, ``a2c_common.py``, ``dataset.update_mu_sigma``.
+    """
+
+    def renew(params: PyTree, batch: Batch) -> Any:
+        steps = advantages.steps_of(networks, batch)
+        policy = networks.actor(Policy(params, statistics), steps.observation, batch.carry, steps.begins)
+        return minibatches.time_major(policy) if networks.config.recurrent else policy
+
+    recall = lambda batch, old: batch._replace(steps=batch.steps._replace(old=old))
+    return minibatches.Memory(data.steps.old, recall, renew)
 
 
 class Steering(NamedTuple):

@@ -197,6 +197,23 @@ def test_a_critic_that_left_the_clip_moves_no_further(rng, key, separate):
     assert moved[0] < 0.6 * moved[1]
 
 
+@pytest.mark.parametrize("memory", [{}, {"actor_rnn": "gru", "critic_rnn": "gru", "sequence_length": 3}])
+def test_a_divergence_from_the_last_epoch_is_that_of_one_step(rng, key, memory):
+    told = {}
+    for reference in ppo.KL_REFERENCES:
+        config = ppo.Config(
+            **SIZES, **memory, num_epochs=3, num_minibatches=1, adaptive_learning_rate="iteration",
+            kl_reference=reference,
+        )  # fmt: skip
+        agent = ppo.make(SPEC, config)
+        hp = ppo.Hyperparameters(learning_rate=1e-3)
+        state = agent.init(key, hp)
+        rollout = rollout_of(agent, state, np.random.default_rng(0))
+        told[reference] = float(jax.jit(agent.update)(state, rollout, key, hp)[1].metrics["kl"])
+    # Like 0, 1, 4 for steps of one length from the policy that acted, and 0, 1, 1 from the one before.
+    assert 1.7 < told["acting"] / told["last_epoch"] < 3.3
+
+
 def test_the_coefficient_and_the_learning_rate_adapt_in_the_state(rng, key):
     config = ppo.Config(**SIZES, num_epochs=2, num_minibatches=2, kl_penalty=True, adaptive_learning_rate="iteration")
     agent = ppo.make(SPEC, config)

@@ -96,10 +96,9 @@ PRESETS = [
         env="Pendulum-v1",
         source=(
             "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence "
-            "after each minibatch, normalised observations, values and advantages, a smooth clamp. There the "
-            "divergence is from the policy of the epoch before, here from the one that acted; the bounds' loss, off "
-            "in that file, has the coefficient of its others. Its statistics begin with one item of mean 0 and "
-            "variance 1, and add 1e-5 to a variance; ours do not"
+            "after each minibatch, normalised observations, values and advantages, a smooth clamp. The bounds' loss, "
+            "off in that file, has the coefficient of its others. Its statistics begin with one item of mean 0 and "
+            "variance 1, and add 1e-5 to a variance; ours do not, and the last layer of our policy begins small"
         ),
         hyperparameters={
             "learning_rate": 5e-4,
@@ -118,6 +117,9 @@ PRESETS = [
             "num_epochs": 5,
             "num_minibatches": 8,
             "adaptive_learning_rate": "minibatch",
+            "kl_reference": "last_epoch",
+            "bootstrap": "current_value",
+            "kernel_init": "kaiming_normal",
             "normalize_observation": True,
             "observation_clip": 5.0,
             "normalize_value": True,
