@@ -93,7 +93,11 @@ class HostRunner:
         """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
         state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
         self._start()
-        for t in range(prefill_steps(self.agent)):
+        return self.random_steps(state, prefill_steps(self.agent))
+
+    def random_steps(self, state: HostTrainState, count: int) -> HostTrainState:
+        """Take so many random actions in each environment and store what happens; off-policy, the prefill."""
+        for t in range(count):
             observation = self._observation
             action = jax.device_get(self._run("random", state.key, np.int32(t), observation))
             record = self._transition(observation, action, self._step(action))
