@@ -2,8 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import rlax
 
 from jaxrl.losses.value import (
+    ERROR_LOSSES,
     bounded_value_loss,
     clipped_value_loss,
     huber,
@@ -112,6 +114,31 @@ def test_q_learning_values_the_best_action():
 def test_double_q_learning_values_the_action_that_the_other_network_prefers():
     got = q_learning_target(REWARD, TERMINATED, NEXT_Q, 0.5, next_q_selector=ONLINE_Q)
     np.testing.assert_allclose(got, [1 + 0.5 * 1, 1.0, -2 + 0.5 * 6])
+
+
+@pytest.mark.parametrize("name", ["huber", "mse"])
+@pytest.mark.parametrize("double", [False, True])
+def test_q_learning_is_rlaxs(double, name, rng):
+    q, next_q, selector = rng.normal(0, 2, (3, 32, 4)).astype(np.float32)
+    reward, terminated = rng.normal(size=32).astype(np.float32), rng.random(32) < 0.3
+    action, discount = rng.integers(0, 4, 32), rng.choice([0.9, 0.81], 32).astype(np.float32)
+    others = [selector] if double else []
+    rlax_error = jax.vmap(rlax.double_q_learning if double else rlax.q_learning)
+    rlax_loss = {"huber": rlax.huber_loss, "mse": rlax.l2_loss}[name]
+
+    def error(q):
+        target = q_learning_target(reward, terminated, next_q, discount, next_q_selector=selector if double else None)
+        return target - select(q, action)
+
+    def oracle(q):
+        return rlax_error(q, action, reward, np.where(terminated, 0, discount).astype(np.float32), next_q, *others)
+
+    size = np.abs(oracle(q))
+    assert np.any(size > 1) and np.any(size < 1) and np.any(next_q.argmax(axis=-1) != selector.argmax(axis=-1))
+    np.testing.assert_allclose(error(q), oracle(q), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ERROR_LOSSES[name](error(q)), rlax_loss(oracle(q)), rtol=1e-5, atol=1e-6)
+    got = jax.grad(lambda q: jnp.sum(ERROR_LOSSES[name](error(q))))(q)
+    np.testing.assert_allclose(got, jax.grad(lambda q: jnp.sum(rlax_loss(oracle(q))))(q), rtol=1e-5, atol=1e-6)
 
 
 def test_q_learning_target_does_not_broadcast():
