@@ -270,14 +270,6 @@ class TestWhatMoves:
         assert new.temperature == ()
         np.testing.assert_allclose(info.metrics["temperature"], 0.2, rtol=1e-6)
 
-    def test_a_state_value_is_the_soft_value_of_the_policy(self, batch):
-        old, new, info = self.step(sac, batch, state_value=True)
-        assert moved(old.value.variables, new.value.variables) and moved(old.targets, new.targets)
-        # The target is r + gamma V'(s'): no action is drawn, so the key does not matter.
-        agent, hp, state = build(sac, state_value=True)
-        assert critic_loss_of(agent, hp, state, batch, 0) == critic_loss_of(agent, hp, state, batch, 1)
-        np.testing.assert_allclose(critic_loss_of(agent, hp, state, batch), info.metrics["loss"], rtol=1e-5)
-
     def test_without_targets_both_observations_go_through_the_critics_together(self, batch):
         """The batch's statistics are of both, and the running ones move once."""
         old, new, _ = self.step(crossq, batch)
@@ -287,18 +279,6 @@ class TestWhatMoves:
         seen = np.concatenate([t.observation, t.next_observation])
         np.testing.assert_allclose(first["mean"][0, :3], 0.01 * seen.mean(0), rtol=1e-4, atol=1e-6)
         assert not moved(old.actor.variables, new.actor.variables)  # delayed: the third update is its first
-
-    def test_redq_asks_a_random_pair(self, batch):
-        agent, hp, state = build(redq, num_critics=4)
-        state = state._replace(targets=jax.tree.map(lambda x: 3 * x, state.targets))
-        assert critic_loss_of(agent, hp, state, batch, 0) != critic_loss_of(agent, hp, state, batch, 1)
-        assert jax.tree.leaves(state.critic.variables.params)[0].shape[0] == 4
-
-    def test_droq_drops_out_while_learning_alone(self, batch):
-        agent, hp, state = build(droq, dropout=0.5)
-        x = batch.transitions.observation
-        np.testing.assert_array_equal(agent.value(state, x), agent.value(state, x))
-        assert critic_loss_of(agent, hp, state, batch, 0) != critic_loss_of(agent, hp, state, batch, 1)
 
     def test_gradients_of_actor_and_critics_are_bounded_apart(self, batch):
         free, hp = build(ddpg)[0], build(ddpg)[1]
