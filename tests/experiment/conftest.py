@@ -37,6 +37,14 @@ TINY_DDPG = TINY_DQN | {
     "config.normalize_observation": "true",
     "config.prioritized": "true",
 }
+TINY_CROSSQ = TINY_DQN | {
+    "env": "Pendulum-v1",
+    "preset": "none",
+    "config.target_update_period": "1",
+    "config.critic_sizes": "8",
+    "config.policy_delay": "4",
+}
+TINY_RECURRENT = TINY_PPO | {"config.actor_rnn": "gru", "config.critic_rnn": "lstm", "config.sequence_length": "4"}
 PLAN = {"total-steps": "256", "num-intervals": "8", "num-evaluations": "2", "num-checkpoints": "4"}
 
 
@@ -52,7 +60,10 @@ def options(*groups: dict[str, object]) -> list[str]:
 
 
 def _train(algorithm: str, out: Path, **more: object) -> int:
-    tiny = {"ppo": TINY_PPO, "dqn": TINY_DQN, "ddpg": TINY_DDPG}[algorithm]
+    tiny = {
+        "ppo": TINY_PPO, "dqn": TINY_DQN, "ddpg": TINY_DDPG, "crossq": TINY_CROSSQ, "recurrent": TINY_RECURRENT,
+    }[algorithm]  # fmt: skip
+    algorithm = "ppo" if algorithm == "recurrent" else algorithm
     given = {name.replace("__", ".") if "__" in name else name.replace("_", "-"): value for name, value in more.items()}
     words = options({"env": "CartPole-v1", "num-seeds": 2}, PLAN, tiny, {"out": out}, given)
     return main(["train", algorithm, "--no-progress", *words])
@@ -91,6 +102,22 @@ def ddpg_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Likewise of DDPG, with noise that is carried on, statistics and priorities."""
     out = tmp_path_factory.mktemp("runs") / "ddpg"
     assert _train("ddpg", out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def crossq_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likewise of CrossQ, with a learnt temperature and statistics of batches."""
+    out = tmp_path_factory.mktemp("runs") / "crossq"
+    assert _train("crossq", out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def recurrent_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likewise of PPO with memory."""
+    out = tmp_path_factory.mktemp("runs") / "recurrent"
+    assert _train("recurrent", out) == 0
     return out
 
 

@@ -103,7 +103,9 @@ class TestFolder:
 
 
 class TestResume:
-    @pytest.mark.parametrize("algorithm", ["ppo", "dqn", "ddpg"])
+    @pytest.mark.parametrize(
+        "algorithm", ["ppo", "dqn", "ddpg", pytest.param("crossq", marks=pytest.mark.slow), "recurrent"]
+    )
     def test_killed_and_resumed_is_bit_for_bit_the_run_that_went_on(
         self, algorithm, train_tiny, tmp_path, monkeypatch, request
     ):
