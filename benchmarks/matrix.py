@@ -95,7 +95,7 @@ PRIORITIZED_3_STEP = ("--config.prioritized", "true", "--config.n_step", "3")
 SPINNING_UP = ("--preset", "spinningup-mujoco")
 AFTER_RANDOM = ("--config.prefill", "10000")
 """No update before the last random action, where Spinning Up begins to update after a tenth of them."""
-SMALL = ("--config.hidden_sizes", "64,64")
+SMALL = ("--config.hidden_sizes", "64,64", "--config.prefill", "1000")
 MEMORY = (
     "--hp.learning_rate", "linear(1e-3, 0.0, fraction=1.0)", "--hp.entropy_coefficient", "0.0",
     "--config.num_envs", "8", "--config.normalize_observation", "true",
@@ -151,8 +151,10 @@ MATRIX = (
     *(Row(algorithm, "Pendulum-v1", 20_000, 8, mean_at_least=-165.0) for algorithm in ("ddpg", "td3", "sac", "tqc")),
     *(Row(algorithm, "Pendulum-v1", 20_000, 8, options=PRIORITIZED_3_STEP) for algorithm in ("td3", "sac")),
     *(
-        Row(algorithm, "Pendulum-v1", steps, 2, mean_at_least=-200.0, options=(*SMALL, "--config.prefill", "1000"))
-        for algorithm, steps in (("redq", 5_000), ("droq", 5_000), ("crossq", 20_000))
+        Row(algorithm, "Pendulum-v1", steps, 2, mean_at_least=-200.0, options=(*SMALL, *critic))
+        for algorithm, steps, critic in (
+            ("redq", 5_000, ()), ("droq", 5_000, ()), ("crossq", 20_000, ("--config.critic_sizes", "256,256")),
+        )
     ),
     Row("sac_discrete", "CartPole-v1", 100_000, 8, mean_at_least=400.0),
     Row("sac", "brax:inverted_double_pendulum", 60_000, 2, mean_at_least=9_000.0),
