@@ -31,6 +31,7 @@ class Environment:
         num_agents: agents that act together. With N of them, observations, actions and rewards have a leading axis
             ``[N, ...]`` (the spaces are those of one agent, alike for all), and an episode ends for all at once. The
             loops treat each as a row of its own (``reset_rows``, ``step_rows``): one policy is shared by all.
+        frame_stack: see ``Spec.frame_stack``.
     """
 
     name: str
@@ -42,13 +43,15 @@ class Environment:
     render: Callable[[EnvState], Any] | None = None
     reward_shape: tuple[int, ...] = ()
     num_agents: int = 1
+    frame_stack: int = 0
 
     @property
     def spec(self) -> Spec:
         """What an algorithm needs to know to be built."""
         return Spec(
-            self.name, self.observation_space, self.action_space, self.max_episode_steps, reward_shape=self.reward_shape
-        )
+            self.name, self.observation_space, self.action_space, self.max_episode_steps, self.frame_stack,
+            self.reward_shape,
+        )  # fmt: skip
 
 
 def transition_step(

@@ -46,7 +46,7 @@ def time_limit(env: Environment, max_episode_steps: int) -> Environment:
         return WithSteps(inner, steps), timestep._replace(truncated=truncated)
 
     limit = min(max_episode_steps, env.max_episode_steps or max_episode_steps)
-    return dataclasses.replace(env, reset=reset, step=step, max_episode_steps=limit, render=_render_inner(env))
+    return dataclasses.replace(env, reset=reset, step=step, max_episode_steps=limit, render=render_inner(env))
 
 
 def auto_reset(env: Environment) -> Environment:
@@ -60,8 +60,8 @@ def auto_reset(env: Environment) -> Environment:
         state, timestep = env.step(state, action, step_key)
         new_state, new_observation = env.reset(reset_key)
         done = timestep.terminated | timestep.truncated
-        choose = lambda new, old: jax.tree.map(lambda n, o: _where(done, n, o), new, old)
-        return choose(new_state, state), timestep._replace(observation=choose(new_observation, timestep.observation))
+        observation = choose(done, new_observation, timestep.observation)
+        return choose(done, new_state, state), timestep._replace(observation=observation)
 
     return dataclasses.replace(env, step=step)
 
@@ -87,7 +87,7 @@ def episode_statistics(env: Environment) -> Environment:
         info = {**timestep.info, "episode_return": total, "episode_length": length}
         return EpisodeStatistics(inner, total, length), timestep._replace(info=info)
 
-    return dataclasses.replace(env, reset=reset, step=step, render=_render_inner(env))
+    return dataclasses.replace(env, reset=reset, step=step, render=render_inner(env))
 
 
 def flatten_observation(env: Environment) -> Environment:
@@ -108,7 +108,7 @@ def flatten_observation(env: Environment) -> Environment:
         )
 
     flat = spaces.Box(-np.inf, np.inf, (jax_spaces.flat_size(space),), np.float32)
-    return dataclasses.replace(env, reset=reset, step=step, observation_space=flat)
+    return dataclasses.replace(env, reset=reset, step=step, observation_space=flat, frame_stack=0)
 
 
 def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
@@ -132,7 +132,7 @@ def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
         )
 
     part = spaces.Box(space.low[chosen], space.high[chosen], dtype=space.dtype)
-    return dataclasses.replace(env, reset=reset, step=step, observation_space=part)
+    return dataclasses.replace(env, reset=reset, step=step, observation_space=part, frame_stack=0)
 
 
 def rescale_action(env: Environment) -> Environment:
@@ -222,6 +222,11 @@ def for_training(env: Environment, *, reward_transform: Callable[[Array], Array]
     return auto_reset(env)
 
 
+def choose(condition: Array, x: Any, y: Any) -> Any:
+    """The one tree or the other, keys included."""
+    return jax.tree.map(lambda x, y: _where(condition, x, y), x, y)
+
+
 def _where(condition: Array, x: Array, y: Array) -> Array:
     if jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
         return jax.random.wrap_key_data(
@@ -230,5 +235,6 @@ def _where(condition: Array, x: Array, y: Array) -> Array:
     return jnp.where(condition, x, y)
 
 
-def _render_inner(env: Environment):
+def render_inner(env: Environment) -> Callable[[Any], Any] | None:
+    """How to render a state that holds the environment's own as ``state``."""
     return None if env.render is None else lambda state: env.render(state.state)

@@ -1,0 +1,82 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from jaxrl import envs, training
+from jaxrl.algorithms import dqn
+from jaxrl.envs import Environment, frame_skip, frame_stack, no_op_start, sticky_actions, time_limit, transition_step
+
+
+def told(length=100):
+    """Observes ``[steps, -steps, last action]``, gets its steps as a reward, and ends after ``length`` of them."""
+    observed = lambda steps, action: jnp.stack([steps, -steps, action]).astype(jnp.float32)
+
+    def step(state, action, key):
+        steps = state + 1
+        return steps, transition_step(observed(steps, action), steps, steps >= length)
+
+    box = spaces.Box(-np.inf, np.inf, (3,), np.float32)
+    reset = lambda key: (jnp.int32(0), observed(jnp.int32(0), jnp.int32(0)))
+    return Environment("told", box, spaces.Discrete(3), reset, step, length)
+
+
+def play(env, actions, key):
+    state, observation = env.reset(key)
+    step = lambda state, x: env.step(state, *x)
+    keys = jax.random.split(key, len(actions))
+    return observation, jax.lax.scan(step, state, (jnp.asarray(actions), keys))[1]
+
+
+def test_stacks_begin_with_zeros_and_end_with_the_newest(key):
+    env = frame_stack(told(), 3)
+    first, timesteps = play(env, [1, 2, 1], key)
+    np.testing.assert_array_equal(first, [0] * 9)
+    np.testing.assert_array_equal(timesteps.observation[0], [0, 0, 0, 0, 0, 0, 1, -1, 1])
+    np.testing.assert_array_equal(timesteps.next_observation[2], [1, -1, 1, 2, -2, 2, 3, -3, 1])
+    assert env.spec.frame_stack == 3 and env.observation_space.shape == (9,)
+    assert envs.flatten_observation(env).spec.frame_stack == 0
+    with pytest.raises(ValueError, match="must be one array"):
+        frame_stack(Environment("discrete", spaces.Discrete(2), spaces.Discrete(2), None, None), 2)
+
+
+def test_a_skip_adds_rewards_up_and_stops_where_the_episode_does(key):
+    env = frame_skip(told(length=5), 3)
+    _, timesteps = play(env, [1, 2], key)
+    np.testing.assert_array_equal(timesteps.reward, [1 + 2 + 3, 4 + 5])
+    np.testing.assert_array_equal(timesteps.terminated, [False, True])
+    np.testing.assert_array_equal(timesteps.observation[1], [5, -5, 2])
+    assert env.max_episode_steps == 2
+    _, timesteps = play(frame_skip(told(length=5), 3, maximum=True), [1, 2], key)
+    np.testing.assert_array_equal(timesteps.next_observation, [[3, -2, 1], [5, -4, 2]])
+
+
+def test_sticky_actions_take_the_one_before(key):
+    actions = np.random.default_rng(0).integers(1, 3, 2000)
+    taken = play(sticky_actions(told(10_000), 0.25), actions, key)[1].observation[:, 2]
+    before = np.concatenate([[0], taken[:-1]])
+    assert np.all((taken == actions) | (taken == before))
+    differs = actions != before
+    assert abs(np.mean(taken[differs] == before[differs]) - 0.25) < 0.04
+    np.testing.assert_array_equal(play(sticky_actions(told(), 1.0), [2, 2], key)[1].observation[:, 2], [0, 0])
+    np.testing.assert_array_equal(play(sticky_actions(told(), 0.0), [2, 1], key)[1].observation[:, 2], [2, 1])
+
+
+def test_no_op_starts_wait_up_to_the_most(key):
+    env = no_op_start(told(), 4)
+    counts = jax.vmap(lambda key: env.reset(key)[1][0])(jax.random.split(key, 200))
+    assert set(np.asarray(counts).tolist()) == {1, 2, 3, 4}
+    again = jax.vmap(lambda key: no_op_start(told(length=2), 5).reset(key)[1][0])(jax.random.split(key, 50))
+    assert set(np.asarray(again).tolist()) == {0, 1}
+
+
+def test_the_contract_is_kept_and_replay_stores_frames_once(key):
+    env = time_limit(frame_stack(sticky_actions(frame_skip(no_op_start(told(), 3), 2), 0.25), 4), 10)
+    assert not envs.check(env).warnings
+    config = dqn.Config(num_envs=2, hidden_sizes=(8,), batch_size=8, buffer_size=256, prefill=16)
+    agent = dqn.make(env.spec, config)
+    plain = dqn.make(env.spec, dqn.Config(**{**vars(config), "frame_stack": 0}))
+    assert agent.feed.buffer.nbytes < plain.feed.buffer.nbytes
+    out = jax.jit(training.make_train(agent, env, 64, num_intervals=1, eval_episodes=2))(key, agent.hyperparameters)
+    assert np.isfinite(out.evaluation.episode_return).all()
