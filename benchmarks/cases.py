@@ -84,7 +84,7 @@ def ppo_recurrence_case(quick: bool) -> Case:
 
 def ppo_minatar_case(quick: bool) -> Case:
     """The work of the preset ``ppo/MinAtar``."""
-    steps, env = 20_000 if quick else 1_000_000, "Breakout-MinAtar"
+    steps, env = 20_000 if quick else 250_000, "Breakout-MinAtar"
     settings = {
         "num_envs": 64, "rollout_length": 128, "num_epochs": 4, "num_minibatches": 8, "hidden_sizes": [64, 64],
         "activation": "relu", "learning_rate": 5e-3,
