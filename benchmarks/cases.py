@@ -90,7 +90,9 @@ def ppo_minatar_case(quick: bool) -> Case:
         "activation": "relu", "learning_rate": 5e-3,
     }  # fmt: skip
     work = {"algorithm": "ppo", "env": f"gymnax:{env}", "steps": steps, "settings": settings}
-    mine = lambda name, **more: ours(f"jaxrl, {name}", "whole_run", switches={"torso": "mlp"}, **work, **more)
+    # With the threads that the command line chooses for products of this size.
+    work |= {"switches": {"torso": "mlp"}, "large": True}
+    mine = lambda name, **more: ours(f"jaxrl, {name}", "whole_run", **work, **more)
     return Case(
         "ppo_minatar",
         f"PPO, {env}, {steps:,} steps a seed (64 environments x 128, 4 epochs, 8 minibatches, 64-64 relu)",

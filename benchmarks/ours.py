@@ -215,5 +215,5 @@ TASKS = {"whole_run": whole_run, "iterations": iterations, "sweep": sweep, "comp
 
 if __name__ == "__main__":
     wanted = parameters()
-    use_cpu_devices(wanted.get("devices", 1))
+    use_cpu_devices(wanted.get("devices", 1), large=wanted.get("large", False))
     TASKS[wanted["task"]](wanted)

@@ -82,6 +82,8 @@ LARGE = 4 * 2**20
 """Multiplications in one product, from which on several threads do it faster than one."""
 _IMAGE = 10**7
 """Multiplications for an image of Atari, in a network of convolutions."""
+_MINATAR = 400
+"""The fewest numbers of a MinAtar image, which dense layers take as a vector."""
 
 
 def has_large_products(settings: RunSettings) -> bool:
@@ -91,6 +93,8 @@ def has_large_products(settings: RunSettings) -> bool:
     if settings.env.startswith(("atari:", "ALE/")):
         return batch * _IMAGE > LARGE
     layers = [c.get(name) or () for name in ("hidden_sizes", "head_sizes", "critic_sizes")]
+    if settings.env.endswith("-MinAtar") and c.get("torso") == "mlp":
+        layers.append((_MINATAR, *c["hidden_sizes"]))
     widest = max((a * b for sizes in layers for a, b in itertools.pairwise(sizes)), default=0)
     return batch * widest > LARGE
 

@@ -396,6 +396,7 @@ class TestResumedSettings:
         ("crossq", "gymnasium:HalfCheetah-v5", {"critic_sizes": (1024, 1024)}, True),
         ("ppo", "CartPole-v1", {}, False),
         ("ppo", "Pendulum-v1", {"hidden_sizes": (512, 512), "num_minibatches": 1}, True),
+        ("ppo", "Breakout-MinAtar", {}, True),
         ("dqn", "atari:Pong", {}, True),
         ("dqn", "CartPole-v1", {"hidden_sizes": (4096,)}, False),
     ],
