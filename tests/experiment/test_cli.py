@@ -112,6 +112,7 @@ class TestParsing:
         assert run("train", "ppo", "--env", "CartPole-v1", "--total-steps", text) == 2
 
     def test_the_compilation_cache_can_be_moved_and_turned_off(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("JAXRL_CACHE_DIR", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert compilation_cache().parent == tmp_path / "jaxrl"
         monkeypatch.setenv("JAXRL_CACHE_DIR", str(tmp_path / "mine"))
