@@ -10,6 +10,7 @@ import optax
 
 Array = jax.Array
 PyTree = Any
+Pair = tuple[Array | float, Array | float]
 
 
 class Optimized(NamedTuple):
@@ -27,9 +28,10 @@ def apply_gradients(
     opt_state: PyTree,
     gradients: PyTree,
     *,
-    learning_rate: Array | float,
-    max_grad_norm: Array | float | None = None,
+    learning_rate: Array | float | Pair,
+    max_grad_norm: Array | float | Pair | None = None,
     weight_decay: Array | float | None = None,
+    apart: PyTree | None = None,
 ) -> Optimized:
     """Clip the gradients to a global norm, transform them and take a step of ``learning_rate``.
 
@@ -44,13 +46,31 @@ def apply_gradients(
         max_grad_norm: bound of the global norm (all leaves together, not each element); None for none.
         weight_decay: multiple of the parameters added to the clipped gradient (the L2 penalty of PyTorch's Adam, not
             the decoupled one of AdamW); None for none.
+        apart: booleans like the parameters, true where they have a step size of their own and are clipped by
+            themselves. Then ``learning_rate`` and ``max_grad_norm`` are pairs: the others', and theirs. As optimisers
+            here go element by element, that is two optimisers in one.
     """
     norm = optax.global_norm(gradients)
-    if max_grad_norm is not None:
-        scale = jnp.minimum(1.0, max_grad_norm / jnp.maximum(norm, 1e-12))
+    if apart is not None:
+        of_each = lambda pair: jax.tree.map(lambda own: jnp.where(own, pair[1], pair[0]), apart)
+        learning_rate = of_each(learning_rate)
+        if max_grad_norm is not None:
+            alone = lambda which: jax.tree.map(lambda g, own: jnp.where(own == which, g, 0.0), gradients, apart)
+            scales = [_clip_scale(optax.global_norm(alone(side)), max_grad_norm[side]) for side in (False, True)]
+            gradients = jax.tree.map(jnp.multiply, gradients, of_each(scales))
+    elif max_grad_norm is not None:
+        scale = _clip_scale(norm, max_grad_norm)
         gradients = jax.tree.map(lambda g: g * scale, gradients)
     if weight_decay is not None:
         gradients = jax.tree.map(lambda g, p: g + weight_decay * p, gradients, params)
     updates, opt_state = optimizer.update(gradients, opt_state, params)
-    params = jax.tree.map(lambda p, u: p - (learning_rate * u).astype(p.dtype), params, updates)
+    step = lambda p, u, rate: p - (rate * u).astype(p.dtype)
+    if apart is None:
+        params = jax.tree.map(lambda p, u: step(p, u, learning_rate), params, updates)
+    else:
+        params = jax.tree.map(step, params, updates, learning_rate)
     return Optimized(params, opt_state, norm)
+
+
+def _clip_scale(norm: Array, bound: Array | float) -> Array:
+    return jnp.minimum(1.0, bound / jnp.maximum(norm, 1e-12))

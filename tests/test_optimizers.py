@@ -30,6 +30,16 @@ def test_a_zero_gradient_changes_nothing():
     assert after.grad_norm == 0
 
 
+def test_parts_have_step_sizes_and_bounds_of_their_own():
+    apart = {"a": jnp.array([False, False]), "b": jnp.array([[True]])}
+    after = _step(learning_rate=(0.1, 0.01), max_grad_norm=(1.5, 1.0), apart=apart)
+    np.testing.assert_allclose(after.params["a"], [1 - 0.1 * 1.5, 1.0], rtol=1e-6)  # of norm 3, bound to 1.5
+    np.testing.assert_allclose(after.params["b"], [[10 + 0.01 * 1.0]], rtol=1e-6)  # of norm 4, bound to 1
+    np.testing.assert_allclose(after.grad_norm, 5.0, rtol=1e-6)
+    unbound = _step(learning_rate=(0.1, 0.01), apart=apart)
+    np.testing.assert_allclose(unbound.params["b"], [[10 + 0.01 * 4.0]], rtol=1e-6)
+
+
 def test_a_nan_is_not_hidden():
     after = _step({"a": jnp.array([jnp.nan, 0.0]), "b": jnp.array([[1.0]])}, learning_rate=0.1, max_grad_norm=1.0)
     assert np.isnan(after.grad_norm)

@@ -31,6 +31,8 @@ class Config(policy_value.Config):
     """``adam`` or ``rmsprop``."""
     normalize_advantage: bool = False
     """Whether to give each rollout's advantages mean 0 and deviation 1."""
+    separate_optimizers: bool = False
+    """Whether the critic has an optimiser, a learning rate and a bound of its gradient of its own."""
     microbatch_size: int | None = None
     """Steps, or sequences, of a rollout whose gradients are computed at a time, for less memory; they add up to the
     same step. By default all; must divide a rollout's."""
@@ -56,12 +58,18 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
+    critic_learning_rate: Any = 7e-4
+    """Step size of a critic with an optimiser of its own."""
+    critic_max_grad_norm: Any = 0.5
+    """Bound of its gradient's norm."""
 
 
 def as_ppo(config: Config) -> ppo.Config:
     """The configuration of PPO that is A2C."""
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return ppo.Config(**fields, num_epochs=1, num_minibatches=1, clip_value_loss=False)
+    return ppo.Config(
+        **fields, num_epochs=1, num_minibatches=1, critic_epochs=1, critic_minibatches=1, clip_value_loss=False
+    )
 
 
 def hyperparameters_as_ppo(hp: Hyperparameters) -> ppo.Hyperparameters:

@@ -23,7 +23,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import advantages, policy_value
 from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
-from jaxrl.optimizers import Optimized, apply_gradients
+from jaxrl.optimizers import apply_gradients
 from jaxrl.random import permutation
 from jaxrl.types import Algorithm, Array, Info, Key, OnPolicy, PyTree, Rollout, Spec, Workers
 from jaxrl.validation import require, require_positive
@@ -43,10 +43,13 @@ class Config(policy_value.Config):
     """``adam`` or ``rmsprop``; its statistics are shared by the workers."""
     normalize_advantage: bool = False
     """Whether to give each worker's advantages mean 0 and deviation 1."""
+    separate_optimizers: bool = False
+    """Whether the critic has an optimiser, a learning rate and a bound of its gradient of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "num_workers")
+        policy_value.require_separable(self)
         require(
             self.num_envs % self.num_workers == 0, "num_workers", self.num_workers,
             f"must divide num_envs={self.num_envs}",
@@ -75,6 +78,10 @@ class Hyperparameters:
     """Weight of the value's loss."""
     max_grad_norm: Any = 40.0
     """Bound of each gradient's global norm."""
+    critic_learning_rate: Any = 7e-4
+    """Step size of a critic with an optimiser of its own."""
+    critic_max_grad_norm: Any = 40.0
+    """Bound of its gradients' norm."""
 
 
 class State(NamedTuple):
@@ -152,14 +159,10 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         gradients, metrics = jax.grad(loss, has_aux=True)(params)
         return ravel_pytree(gradients)[0], metrics
 
-    def one_step(vector: Array, opt_state: optax.OptState, gradients: Array, hp: Hyperparameters) -> Optimized:
-        return apply_gradients(
-            optimizer, vector, opt_state, gradients, learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm
-        )
-
     def apply(state: State, gradients: Array, hp: Hyperparameters) -> State:
         vector, unravel = ravel_pytree(state.params)
-        step = one_step(vector, state.opt_state, gradients, hp)
+        rates = policy_value.descent_rates(config, state.params, hp)
+        step = apply_gradients(optimizer, vector, state.opt_state, gradients, **rates)
         params = unravel(step.params)
         copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (workers, *x.shape)), params)
         return State(params, copies, step.opt_state, state.normalizers)
@@ -170,10 +173,10 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             state.workers, shares
         )
         vector, unravel = ravel_pytree(state.params)
-        order = permutation(key, workers)
+        order, rates = permutation(key, workers), policy_value.descent_rates(config, state.params, hp)
 
         def apply_one(carry, worker):
-            step = one_step(*carry, gradients[worker], hp)
+            step = apply_gradients(optimizer, *carry, gradients[worker], **rates)
             return (step.params, step.opt_state), (step.params, step.grad_norm)
 
         (vector, opt_state), (after, norms) = jax.lax.scan(apply_one, (vector, state.opt_state), order)

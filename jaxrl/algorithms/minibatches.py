@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl.algorithms import rollouts
 from jaxrl.collectives import as_own
-from jaxrl.optimizers import apply_gradients
+from jaxrl.optimizers import Pair, apply_gradients
 from jaxrl.random import minibatch_indices
 from jaxrl.types import Array, Key, PyTree
 from jaxrl.validation import require, require_positive
@@ -122,11 +122,12 @@ def descend(
     key: Key,
     passes: Passes,
     *,
-    learning_rate: Array | float,
-    max_grad_norm: Array | float | None,
+    learning_rate: Array | float | Pair,
+    max_grad_norm: Array | float | Pair | None,
     control: Control | None = None,
     memory: Memory | None = None,
     axis_name: str | None = None,
+    apart: Array | None = None,
     prepare: Callable[[PyTree], PyTree] = lambda minibatch: minibatch,
     valid: Callable[[PyTree], Array | None] = lambda minibatch: None,
 ) -> Descent:
@@ -150,6 +151,7 @@ def descend(
         control: decides about each step.
         memory: what items keep from one step to the next.
         axis_name: average gradients and metrics over the devices along this axis.
+        apart: as for ``apply_gradients``, of the parameters as one vector; rate and bound are pairs then.
         prepare: what is computed of a minibatch as a whole, before it is divided into microbatches.
         valid: the mask of the steps that the means of ``loss`` count, of a minibatch or a part of it; None if all do.
     """
@@ -181,7 +183,7 @@ def descend(
         if control is not None:
             steering, rate, go = control.step(steering, metrics, last)
         new_vector, new_opt_state, grad_norm = apply_gradients(
-            optimizer, vector, opt_state, gradients, learning_rate=rate, max_grad_norm=max_grad_norm
+            optimizer, vector, opt_state, gradients, learning_rate=rate, max_grad_norm=max_grad_norm, apart=apart
         )
         counts = going
         if control is not None:

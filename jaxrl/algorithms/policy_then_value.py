@@ -58,6 +58,8 @@ class Hyperparameters:
     """lambda: how much of an advantage comes from later steps."""
     critic_learning_rate: Any = 1e-3
     """Step size of the value's optimiser."""
+    critic_max_grad_norm: Any = None
+    """Bound of its gradient's norm; none by default."""
 
 
 class State(NamedTuple):
@@ -159,7 +161,7 @@ def make_policy_then_value(
         fit = advantages.fit_value(
             networks, optimizer, state.params["critic"], state.critic_opt_state, statistics, data, key,
             minibatches.Passes(config.value_iterations, config.value_minibatches),
-            learning_rate=hp.critic_learning_rate,
+            learning_rate=hp.critic_learning_rate, max_grad_norm=hp.critic_max_grad_norm,
         )  # fmt: skip
         metrics |= {
             "value_loss": fit.metrics["value_loss"],

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from gymnasium import spaces
+from jax.flatten_util import ravel_pytree
 
 from jaxrl import normalization, observations
 from jaxrl import spaces as jax_spaces
@@ -164,6 +165,27 @@ OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """The optimiser of a configuration, without a learning rate."""
     return OPTIMIZERS[config.optimizer](config.adam_epsilon)
+
+
+def require_separable(config: Any) -> None:
+    """Raise unless actor and critic can have optimisers of their own, if the configuration says so."""
+    require(
+        not (config.shared_torso and config.separate_optimizers), "separate_optimizers", True,
+        "must be false where the torso is shared",
+    )  # fmt: skip
+
+
+def descent_rates(config: Any, params: PyTree, hp: Any) -> dict[str, Any]:
+    """Step size and bound of the gradient for ``apply_gradients`` or ``descend``; with ``separate_optimizers`` those of
+    the critic apart, for parameters as one vector."""
+    if not config.separate_optimizers:
+        return {"learning_rate": hp.learning_rate, "max_grad_norm": hp.max_grad_norm}
+    critics = {side: jax.tree.map(lambda x, s=side: jnp.full(x.shape, s == CRITIC), p) for side, p in params.items()}
+    return {
+        "learning_rate": (hp.learning_rate, hp.critic_learning_rate),
+        "max_grad_norm": (hp.max_grad_norm, hp.critic_max_grad_norm),
+        "apart": ravel_pytree(critics)[0],
+    }
 
 
 class Normalizers(NamedTuple):

@@ -91,10 +91,7 @@ class Config(minibatches.Config, policy_value.Config):
             "kl_reference", self.kl_reference, "needs an adaptive_learning_rate and no kl_penalty",
         )  # fmt: skip
         require_choice(self, "bound_loss", ("none", *BOUND_LOSSES))
-        require(
-            not (self.shared_torso and self.separate_optimizers), "separate_optimizers", True,
-            "must be false where the torso is shared",
-        )  # fmt: skip
+        policy_value.require_separable(self)
         require(
             not (self.clip_value_loss and self.value_head == "two_hot"), "clip_value_loss", True,
             "must be false with value_head='two_hot', which has no clipped form",

@@ -30,6 +30,8 @@ class Hyperparameters(policy_then_value.Hyperparameters):
 
     learning_rate: Any = 3e-4
     """Step size of the policy's optimiser."""
+    max_grad_norm: Any = None
+    """Bound of its gradient's norm; none by default."""
 
 
 def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
@@ -46,7 +48,10 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
     optimizer = policy_value.make_optimizer(config)
 
     def policy_step(problem: Problem, params, opt_state, hp):
-        step = apply_gradients(optimizer, params, opt_state, problem.gradient(params), learning_rate=hp.learning_rate)
+        step = apply_gradients(
+            optimizer, params, opt_state, problem.gradient(params),
+            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm,
+        )  # fmt: skip
         return step.params, step.opt_state, {"grad_norm": step.grad_norm}
 
     return policy_then_value.make_policy_then_value(
