@@ -124,6 +124,7 @@ MATRIX = (
     Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
     Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0, in_threads=True),
     Row("impala", "CartPole-v1", 1_000_000, 8, mean_at_least=475.0),
+    Row("appo", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *LSTM)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *GRU)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, options=MEMORY),

@@ -7,6 +7,7 @@ from types import ModuleType
 from jaxrl.algorithms import (
     a2c,
     a3c,
+    appo,
     c51,
     crossq,
     ddpg,
@@ -53,6 +54,7 @@ ALGORITHMS: dict[str, ModuleType] = {
     "npg": npg,
     "trpo": trpo,
     "impala": impala,
+    "appo": appo,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -71,6 +73,7 @@ def get(name: str) -> ModuleType:
 
 
 __all__ = [
-    "ALGORITHMS", "a2c", "a3c", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn", "munchausen_dqn", "npg",
-    "ppo", "pqn", "qr_dqn", "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc", "trpo", "vpg",
+    "ALGORITHMS", "a2c", "a3c", "appo", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn",
+    "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn", "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc", "trpo",
+    "vpg",
 ]  # fmt: skip

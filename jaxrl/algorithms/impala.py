@@ -1,13 +1,14 @@
 """IMPALA's learner: an actor-critic update of rollouts that an older policy collected, corrected by V-trace.
 
 In the paper many actors fall behind the learner by a few updates. Here the lag is a number: actors get the learner's
-parameters every ``policy_period`` updates. With ``surrogate`` it is APPO: PPO's surrogate of V-trace's advantages,
-measured from a copy of the policy that moves more slowly than the learner.
+parameters every ``policy_period`` updates. With ``surrogate`` it is ``jaxrl.algorithms.appo``: PPO's surrogate of
+V-trace's advantages, measured from a copy of the policy that moves more slowly than the learner. Rollouts may be kept,
+to learn from them again.
 
 Source: Espeholt et al. 2018, "IMPALA: Scalable distributed deep-RL with importance weighted actor-learner
     architectures" (arXiv 1802.01561); Luo et al. 2020, "IMPACT: Importance weighted asynchronous architectures with
-    clipped target networks" (arXiv 1912.00167) for the surrogate. The defaults are those of RLlib's IMPALA and APPO,
-    but for the period of the target policy.
+    clipped target networks" (arXiv 1912.00167) for the surrogate and the circular buffer of rollouts. The defaults are
+    those of RLlib's IMPALA and APPO, but for the period of the target policy.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
+from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import advantages, minibatches, policy_value
 from jaxrl.algorithms.policy_value import Networks, Normalizers, Policy
-from jaxrl.losses.policy_gradient import clipped_surrogate, masked_mean
+from jaxrl.buffers import uniform_replay
+from jaxrl.losses.policy_gradient import adapt_to_kl, clipped_surrogate, masked_mean
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Algorithm, Info, Key, OnPolicy, PyTree, Rollout, Spec, Transition
 from jaxrl.validation import require, require_positive, require_scalar_reward
@@ -49,11 +52,23 @@ class Config(minibatches.Config, policy_value.Config):
     target_period: int = 4
     """Updates between two copies of the learner's parameters to the target policy."""
     kl_penalty: bool = False
-    """Whether the divergence from the target policy is penalised."""
+    """Whether the divergence from the target policy is penalised; the coefficient adapts to ``target_kl``."""
+    replay_slots: int = 0
+    """The last rollouts that are kept, the newest among them; 0 for none."""
+    replays: int = 1
+    """How many of those, drawn at random, are learned from after each new rollout."""
+    separate_optimizers: bool = False
+    """Whether the critic has an optimiser, a learning rate and a bound of its gradient of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "policy_period", "target_period")
+        require_positive(self, "policy_period", "target_period", "replays")
+        require(self.replay_slots >= 0, "replay_slots", self.replay_slots, "must not be negative; 0 keeps none")
+        require(
+            not self.replay_slots or self.axis_name is None, "replay_slots", self.replay_slots,
+            "must be 0 with axis_name: each device would keep rollouts of its own",
+        )  # fmt: skip
+        policy_value.require_separable(self)
         require(
             self.surrogate or not self.kl_penalty, "kl_penalty", True, "is the divergence from surrogate=True's target"
         )
@@ -96,7 +111,13 @@ class Hyperparameters:
     clip_target: Any = 2.0
     """Bound of the ratio of the policy that acted to the target policy, in the surrogate."""
     kl_coefficient: Any = 1.0
-    """Weight of the divergence from the target policy."""
+    """Weight of the divergence from the target policy at the start."""
+    target_kl: Any = 0.01
+    """What that divergence is to be, in nats."""
+    critic_learning_rate: Any = 5e-4
+    """Step size of a critic with an optimiser of its own."""
+    critic_max_grad_norm: Any = 40.0
+    """Bound of its gradient's norm."""
 
 
 class State(NamedTuple):
@@ -109,6 +130,10 @@ class State(NamedTuple):
     normalizers: Normalizers
     updates: jax.Array
     """So far, modulo the periods, int32."""
+    kl_coefficient: PyTree
+    """With a penalty; else ``()``."""
+    replay: PyTree
+    """The buffer of rollouts; ``()`` without one."""
 
 
 class _Rollouts(NamedTuple):
@@ -136,17 +161,22 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
     networks = policy_value.make_networks(spec, config) if networks is None else networks
     optimizer = policy_value.make_optimizer(config)
     period = math.lcm(config.policy_period, config.target_period if config.surrogate else 1)
+    act = policy_value.make_act(networks)
+    kept = uniform_replay(_example(networks, act), config.replay_slots) if config.replay_slots else None
 
     def init(key: Key, hp: Hyperparameters) -> State:
-        del hp
         params, normalizers = networks.init(key), networks.init_normalizers()
         acting = Policy(networks.acting(params), normalizers.observation)
         # A copy, so that both can be donated.
         target = jax.tree.map(jnp.copy, networks.acting(params)) if config.surrogate else ()
-        return State(params, acting, target, optimizer.init(ravel_pytree(params)[0]), normalizers, jnp.int32(0))
+        return State(
+            params, acting, target, optimizer.init(ravel_pytree(params)[0]), normalizers, jnp.int32(0),
+            jnp.asarray(hp.kl_coefficient, jnp.float32) if config.kl_penalty else (),
+            kept.init() if kept else (),
+        )  # fmt: skip
 
     def loss(
-        params: PyTree, target: PyTree, batch: _Rollouts, normalizers: Normalizers, hp: Hyperparameters
+        params: PyTree, state: State, batch: _Rollouts, normalizers: Normalizers, hp: Hyperparameters
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         t, log_prob, carry, begins, valid = minibatches.time_major(batch)
         policy, frozen = (Policy(p, normalizers.observation) for p in (params, jax.lax.stop_gradient(params)))
@@ -163,7 +193,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             next_output = jnp.where(ended, next_output, unrolled)
         log_ratio = corrected_ratio = new_log_prob - log_prob
         if config.surrogate:
-            old = networks.actor(Policy(target, normalizers.observation), t.observation, start, begins)
+            old = networks.actor(Policy(state.target, normalizers.observation), t.observation, start, begins)
             corrected_ratio = old.log_prob(t.action) - log_prob
         corrected = vtrace(
             *jax.lax.stop_gradient((corrected_ratio, t.reward, value, networks.value_of(next_output, normalizers))),
@@ -181,7 +211,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         )
         if config.kl_penalty:
             metrics["kl"] = mean(old.kl_divergence(distribution))
-            total += hp.kl_coefficient * metrics["kl"]
+            total += state.kl_coefficient * metrics["kl"]
         return total, {**metrics, "loss": total, "importance_weight": mean(jnp.exp(log_ratio))}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
@@ -193,19 +223,39 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             batch.transitions._replace(reward=reward), batch.extras["log_prob"], carry,
             advantages.begins(config, batch), batch.valid,
         )  # fmt: skip
-        params, opt_state, metrics, _ = minibatches.descend(
-            lambda params, minibatch: loss(params, state.target, minibatch, fixed, hp),
-            optimizer, state.params, state.opt_state, minibatches.time_major(data), key, config.passes,
-            learning_rate=hp.learning_rate, max_grad_norm=hp.max_grad_norm, axis_name=config.axis_name,
-            valid=lambda minibatch: minibatch.valid,
-        )  # fmt: skip
+        data, replay = minibatches.time_major(data), state.replay
+
+        def learn(carry: tuple[PyTree, optax.OptState], inputs: tuple[_Rollouts, Key]) -> tuple[tuple, dict]:
+            rollouts, key = inputs
+            descent = minibatches.descend(
+                lambda params, minibatch: loss(params, state, minibatch, fixed, hp),
+                optimizer, *carry, rollouts, key, config.passes, axis_name=config.axis_name,
+                valid=lambda minibatch: minibatch.valid, **policy_value.descent_rates(config, state.params, hp),
+            )  # fmt: skip
+            return (descent.params, descent.opt_state), descent.metrics
+
+        start = state.params, state.opt_state
+        if kept is None:
+            (params, opt_state), metrics = learn(start, (data, key))
+        else:
+            new = jax.tree.map(lambda x: x[None], _with_mask(data))
+            replay = kept.add(replay, new)
+            sample_key, *keys = jax.random.split(key, 2 + config.replays)
+            old = kept.sample(replay, sample_key, config.replays).transitions
+            several = jax.tree.map(lambda *x: jnp.concatenate(x), new, old)
+            (params, opt_state), metrics = jax.lax.scan(learn, start, (several, jnp.stack(keys)))
+            metrics = jax.tree.map(jnp.mean, metrics)
+        coefficient = state.kl_coefficient
+        if config.kl_penalty:
+            coefficient = adapt_to_kl(coefficient, metrics["kl"], hp.target_kl, above=1.5, below=0.5)
+            metrics |= {"kl_coefficient": coefficient}
         normalizers = advantages.observe(networks, normalizers, batch)
         updates = (state.updates + 1) % period
         fresh = Policy(networks.acting(params), normalizers.observation)
         copy = lambda period, new, old: jax.tree.map(lambda n, o: jnp.where(updates % period == 0, n, o), new, old)
         acting = copy(config.policy_period, fresh, state.acting)
         target = copy(config.target_period, fresh.params, state.target) if config.surrogate else ()
-        return State(params, acting, target, opt_state, normalizers, updates), Info(metrics)
+        return State(params, acting, target, opt_state, normalizers, updates, coefficient, replay), Info(metrics)
 
     return Algorithm(
         name="impala",
@@ -216,7 +266,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         init=init,
         policy=lambda state: state.acting,
         evaluation_policy=lambda state: state.acting._replace(params=networks.acting(state.params)),
-        act=policy_value.make_act(networks),
+        act=act,
         update=update,
         value=lambda state, observation: networks.value(
             state.params, state.normalizers._replace(observation=state.acting.observation), observation
@@ -225,3 +275,30 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         reset_carry=config.rnn_reset,
         interrupt=policy_value.interrupt,
     )
+
+
+def _with_mask(rollouts: _Rollouts) -> _Rollouts:
+    """Kept rollouts have a mask, since it is not known beforehand whether an environment's do."""
+    mask = jnp.ones(rollouts.log_prob.shape, bool) if rollouts.valid is None else rollouts.valid.astype(bool)
+    return rollouts._replace(valid=mask)
+
+
+def _example(networks: Networks, act: Any) -> _Rollouts:
+    """The shapes of a rollout as it is kept, ``[B, T, ...]``."""
+    spec, config = networks.spec, networks.config
+    shape = config.num_envs, config.rollout_length
+
+    def of_one_step(key: Key) -> tuple[PyTree, PyTree, jax.Array]:
+        policy = Policy(networks.init(key), networks.init_normalizers().observation)
+        observation = jax_spaces.zeros(spec.observation_space, (config.num_envs,))
+        carry = networks.initial_carry(config.num_envs)
+        action, _, extras = act(policy, observation, carry, key, None)
+        return action, carry, extras["log_prob"]
+
+    struct_of = lambda x: jax.ShapeDtypeStruct((*shape, *x.shape[1:]), x.dtype)
+    action, carry, log_prob = jax.tree.map(struct_of, jax.eval_shape(of_one_step, jax.random.key(0)))
+    scalar = lambda dtype: jax.ShapeDtypeStruct(shape, dtype)
+    observation = jax_spaces.shapes(spec.observation_space, shape)
+    begins = scalar(bool) if config.recurrent and config.rnn_reset else None
+    transitions = Transition(observation, action, scalar(jnp.float32), scalar(bool), scalar(bool), observation)
+    return _Rollouts(transitions, log_prob, carry, begins, scalar(bool))

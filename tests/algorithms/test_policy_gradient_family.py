@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from jax.flatten_util import ravel_pytree
 
-from jaxrl.algorithms import a2c, a3c, impala, npg, policy_value, ppo, trpo, vpg
+from jaxrl.algorithms import a2c, a3c, appo, impala, npg, policy_value, ppo, trpo, vpg
 from jaxrl.losses.v_trace import vtrace
 from jaxrl.types import Rollout, Spec, Transition
 
@@ -454,3 +454,89 @@ def test_a_torso_of_ones_own(module, key):
     observation = jnp.ones((B, 2))
     action, _, extras = agent.act(agent.policy(state), observation, (), key, agent.hyperparameters)
     assert action.shape == extras["log_prob"].shape == agent.value(state, observation).shape == (B,)
+
+
+@pytest.mark.parametrize("module", [a2c, a3c, impala])
+def test_an_optimiser_of_its_own_moves_the_critic_alone(module, rng, key):
+    """With the same step sizes and no bound nothing changes; the critic's own then move the critic and nothing else."""
+    joint = module.make(SPEC, module.Config(**SIZES))
+    apart = module.make(SPEC, module.Config(**SIZES, separate_optimizers=True))
+    rate = joint.hyperparameters.learning_rate
+    hp = module.Hyperparameters(max_grad_norm=1e6, critic_learning_rate=rate, critic_max_grad_norm=1e6)
+    state = joint.init(key, hp)
+    rollout = rollout_of(joint, state, rng, hp=hp)
+
+    def moved(agent, **changes):
+        new, _ = jax.jit(agent.update)(agent.init(key, hp), rollout, key, dataclasses.replace(hp, **changes))
+        return {side: flat(new.params[side]) - flat(state.params[side]) for side in ("actor", "critic")}
+
+    same, twin = moved(joint), moved(apart)
+    faster, bound = moved(apart, critic_learning_rate=3 * rate), moved(apart, critic_max_grad_norm=1e-6)
+    for other in (twin, faster, bound):
+        np.testing.assert_allclose(other["actor"], same["actor"], rtol=1e-3, atol=1e-7)
+    if module is not a2c:  # A critic that learns by itself there has an unweighted loss.
+        np.testing.assert_allclose(twin["critic"], same["critic"], rtol=1e-3, atol=1e-7)
+    if module is not a3c:  # Whose later gradients are of parameters that have moved.
+        np.testing.assert_allclose(faster["critic"], 3 * twin["critic"], rtol=1e-3, atol=1e-6)
+    assert np.abs(bound["critic"]).sum() < 0.1 * np.abs(twin["critic"]).sum()
+    with pytest.raises(ValueError, match="must be false where the torso is shared"):
+        module.Config(**SIZES, separate_optimizers=True, shared_torso=True)
+
+
+@pytest.mark.parametrize("module", [vpg, npg, trpo])
+def test_the_fitted_critics_gradient_can_be_bound(module, rng, key):
+    agent = module.make(SPEC, module.Config(**SIZES, value_iterations=1))
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    rollout = rollout_of(agent, state, rng)
+    free, bound = (
+        jax.jit(agent.update)(state, rollout, key, dataclasses.replace(hp, critic_max_grad_norm=bound))[0]
+        for bound in (None, 1e-12)
+    )
+    np.testing.assert_array_equal(flat(free.params["actor"]), flat(bound.params["actor"]))
+    moved = [np.abs(flat(new.params["critic"]) - flat(state.params["critic"])).max() for new in (free, bound)]
+    assert moved[0] > 5e-4 and moved[1] < 1e-6
+
+
+def test_kept_rollouts_are_learned_from_again(rng, key):
+    """With one slot the buffer holds the new rollout alone: each update is two steps on it, one after the other."""
+    plain, agent = (impala.make(SPEC, impala.Config(**SIZES, replay_slots=n, policy_period=1)) for n in (0, 1))
+    hp = agent.hyperparameters
+    state, other = agent.init(key, hp), plain.init(key, hp)
+    rollout = rollout_of(agent, state, rng)
+    new, info = jax.jit(agent.update)(state, rollout, key, hp)
+    for _ in range(2):
+        other, _ = jax.jit(plain.update)(other, rollout, key, hp)
+    np.testing.assert_allclose(flat(new.params), flat(other.params), rtol=1e-5, atol=1e-7)
+    assert all(np.ndim(x) == 0 for x in info.metrics.values())
+
+
+@pytest.mark.parametrize("rnn", ["none", "gru"])
+def test_the_buffer_of_rollouts_is_a_ring(rnn, rng, key):
+    config = appo.Config(**SIZES, replay_slots=2, replays=3, actor_rnn=rnn, critic_rnn=rnn, rnn_size=3)
+    agent = appo.make(SPEC, config)
+    hp = agent.hyperparameters
+    state = agent.init(key, hp)
+    update, rewards = jax.jit(agent.update), []
+    for i in range(3):
+        rollout = rollout_of(agent, state, rng)
+        rewards.append(np.sort(np.ravel(rollout.transitions.reward)))
+        state, info = update(state, rollout, jax.random.fold_in(key, i), hp)
+        assert np.isfinite(info.metrics["loss"])
+    # Whatever its layout, the state holds the rewards of the last two rollouts and none of the first.
+    leaves = [np.ravel(x) for x in jax.tree.leaves(state.replay) if x.dtype.itemsize == 4]
+    words = np.concatenate([x.view(np.uint32) for x in leaves])
+    assert [np.isin(r.view(np.uint32), words).mean() for r in rewards] == [0.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="must be 0 with axis_name"):
+        appo.Config(**SIZES, axis_name="devices")
+
+
+def test_the_coefficient_of_appos_penalty_adapts(rng, key):
+    agent = appo.make(SPEC, appo.Config(**SIZES, kl_penalty=True, replay_slots=0, num_epochs=3))
+    for target, factor in ((1e-9, 1.5), (1e3, 0.5)):
+        hp = appo.Hyperparameters(target_kl=target, learning_rate=0.01)
+        state = agent.init(key, hp)
+        new, info = jax.jit(agent.update)(state, rollout_of(agent, state, rng), key, hp)
+        assert info.metrics["kl_coefficient"] == new.kl_coefficient == factor
+    with pytest.raises(ValueError, match="without it, this is impala"):
+        appo.Config(**SIZES, surrogate=False)

@@ -10,6 +10,7 @@ from jaxrl import training
 from jaxrl.algorithms import (
     a2c,
     a3c,
+    appo,
     c51,
     crossq,
     ddpg,
@@ -128,7 +129,7 @@ VARIANTS = {
     "a2c": functools.partial(make_one_step, a2c),
     "a3c": functools.partial(make_one_step, a3c, num_workers=4),
     "impala": functools.partial(make_one_step, impala),
-    "impala-surrogate": functools.partial(make_one_step, impala, surrogate=True, kl_penalty=True),
+    "appo": functools.partial(make_one_step, appo, kl_penalty=True, replay_slots=2),
     "impala-lstm": functools.partial(make_one_step, impala, actor_rnn="lstm", critic_rnn="lstm", rnn_size=8),
     "vpg": functools.partial(make_fitted, vpg, hp={"learning_rate": linear(2e-2, 0.0, fraction=1.0)}),
     "npg": functools.partial(make_fitted, npg),

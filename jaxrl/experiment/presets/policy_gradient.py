@@ -136,6 +136,13 @@ PRESETS = [
         {"learning_rate": linear(3e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
         {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
     ),
+    _cartpole(
+        "appo",
+        500_000,
+        "after RLlib, tuned_examples/appo/cartpole_appo.py; chosen here: as for impala/CartPole-v1",
+        {"learning_rate": linear(3e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0, "max_grad_norm": 0.5},
+        {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
+    ),
     Preset(
         name="trpo/Pendulum-v1",
         algorithm="trpo",
