@@ -22,6 +22,13 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Quick tests do without LLVM's optimisations, which take a quarter of their time; what learns needs them."""
+    if "not learning" in config.option.markexpr:
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # of processes that tests start
+        jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
+
+
 @pytest.fixture
 def key() -> jax.Array:
     """A typed key, the same in every test."""
