@@ -21,11 +21,12 @@ from jaxrl import normalization, observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import minibatches, rollouts
 from jaxrl.losses.value import two_hot_loss, two_hot_value
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.heads import ValueHead, ValuesHead
-from jaxrl.networks.initializers import orthogonal
+from jaxrl.networks.initializers import initializer, orthogonal
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
+from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 

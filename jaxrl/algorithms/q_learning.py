@@ -21,17 +21,11 @@ from jaxrl import observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.heads import QHead
+from jaxrl.networks.initializers import Initializer, initializer
 from jaxrl.networks.noisy import NOISE, Noise
-from jaxrl.networks.torsos import (
-    ACTIVATIONS,
-    Initializer,
-    Torso,
-    initializer,
-    require_torso,
-    torso_input,
-    torso_kind,
-)
+from jaxrl.networks.torsos import Torso, require_torso, torso_input, torso_kind
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxrl.networks.torsos import ACTIVATIONS, require_torso
+from jaxrl.networks.activations import ACTIVATIONS
+from jaxrl.networks.torsos import require_torso
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
 

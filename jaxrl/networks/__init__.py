@@ -1,5 +1,6 @@
 """Shapes: torsos, heads and the distributions of policies."""
 
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.actor_critic import Actor, Critic, Layers
 from jaxrl.networks.batch_renorm import BatchRenorm
 from jaxrl.networks.distributions import (
@@ -12,6 +13,7 @@ from jaxrl.networks.distributions import (
 )
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.heads import QHead, QuantileEmbedding, ValueHead, ValuesHead
+from jaxrl.networks.images import Convolutions, ImpalaResNet, MinAtarCNN, NatureCNN
 from jaxrl.networks.initializers import orthogonal
 from jaxrl.networks.noisy import Noise, NoisyDense
 from jaxrl.networks.policies import (
@@ -25,17 +27,7 @@ from jaxrl.networks.policies import (
     policy_head,
 )
 from jaxrl.networks.recurrent import Recurrent, RecurrentTorso
-from jaxrl.networks.torsos import (
-    ACTIVATIONS,
-    MLP,
-    Convolutions,
-    ImpalaResNet,
-    MinAtarCNN,
-    NatureCNN,
-    Torso,
-    torso_input,
-    torso_kind,
-)
+from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 
 __all__ = [
     "ACTIVATIONS", "MLP", "Actor", "BatchRenorm", "Beta", "BetaHead", "Categorical", "CategoricalHead", "Convolutions",

@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 from jaxrl import observations
 from jaxrl import spaces as jax_spaces
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.distributions import (
     Beta,
     Categorical,
@@ -28,7 +29,6 @@ from jaxrl.networks.distributions import (
     SquashedGaussian,
 )
 from jaxrl.networks.initializers import Initializer, orthogonal
-from jaxrl.networks.torsos import ACTIVATIONS
 from jaxrl.validation import require
 
 Array = jax.Array

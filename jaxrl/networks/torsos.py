@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,73 +13,13 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.networks.convolution import Conv
-from jaxrl.networks.initializers import Initializer, orthogonal
-from jaxrl.validation import did_you_mean, require, require_choice
+from jaxrl.networks.activations import ACTIVATIONS
+from jaxrl.networks.images import IMAGES, Convolutions
+from jaxrl.networks.initializers import Initializer, initializer
+from jaxrl.validation import require, require_choice
 
 Array = jax.Array
 PyTree = Any
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-    "elu": jax.nn.elu,
-    "selu": jax.nn.selu,
-    "silu": jax.nn.silu,
-    "swish": jax.nn.silu,
-    "gelu": jax.nn.gelu,
-    "softplus": jax.nn.softplus,
-    "sigmoid": jax.nn.sigmoid,
-    "identity": lambda x: x,
-}
-
-
-def _scaled(scale: float, mode: str, distribution: str) -> Callable[[float], Initializer]:
-    return lambda gain: nn.initializers.variance_scaling(scale * gain**2, mode, distribution)
-
-
-INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
-    "lecun_normal": _scaled(1.0, "fan_in", "truncated_normal"),
-    "lecun_uniform": _scaled(1.0, "fan_in", "uniform"),
-    "glorot_normal": _scaled(1.0, "fan_avg", "truncated_normal"),
-    "glorot_uniform": _scaled(1.0, "fan_avg", "uniform"),
-    "kaiming_normal": _scaled(2.0, "fan_in", "truncated_normal"),
-    "kaiming_uniform": _scaled(2.0, "fan_in", "uniform"),
-    "orthogonal": orthogonal,
-}
-"""Initialisers of kernels by name, each a function of a gain that multiplies the weights."""
-
-
-def initializer(text: str, default: Initializer) -> Initializer:
-    """What a configuration's ``kernel_init`` asks for.
-
-    Args:
-        text: ``default``, or a name of ``INITIALIZERS``, with a gain if it is not 1: ``orthogonal(1.4142)``.
-        default: what ``default`` stands for.
-
-    Raises:
-        ValueError: if it is neither.
-
-    Source: LeCun et al. 1998, Glorot & Bengio 2010, He et al. 2015 (arXiv 1502.01852), Saxe et al. 2014 (arXiv
-        1312.6120).
-    """
-    name, bracket, rest = text.partition("(")
-    try:
-        gain = float(rest.removesuffix(")")) if bracket else 1.0
-    except ValueError:
-        gain = 0.0
-    whole = rest.endswith(")") if bracket else True
-    require(
-        whole and 0 < gain < math.inf and (name in INITIALIZERS or text == "default"), "kernel_init", text,
-        f"must be default or one of {', '.join(INITIALIZERS)}, or such a name with a gain: orthogonal(1.4142)"
-        f"{did_you_mean(name, ('default', *INITIALIZERS))}",
-    )  # fmt: skip
-    return default if text == "default" else INITIALIZERS[name](gain)
-
-
-def symmetric_uniform(bound: float) -> Initializer:
-    """Uniform in ``[-bound, bound]``."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class MLP(nn.Module):
@@ -111,88 +50,6 @@ class MLP(nn.Module):
         return x
 
 
-class NatureCNN(nn.Module):
-    """Three convolutions for images ``[..., 84, 84, C]``: 32 of 8 x 8 (stride 4), 64 of 4 x 4 (2), 64 of 3 x 3.
-
-    Source: Mnih et al. 2015, Methods.
-    """
-
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    layer_norm: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        for features, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-            x = Conv(features, size, stride, kernel_init=self.kernel_init)(x)
-            x = jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
-        return _flat(x)
-
-
-class MinAtarCNN(nn.Module):
-    """One convolution of 16 filters of 3 x 3 for images ``[..., 10, 10, C]``.
-
-    Source: Young & Tian 2019 (arXiv 1903.03176), section 3.
-    """
-
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    layer_norm: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        x = Conv(16, 3, kernel_init=self.kernel_init)(x)
-        return _flat(jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x))
-
-
-class Convolutions(nn.Module):
-    """Convolutions of one's own for images ``[..., H, W, C]``, without padding, with an activation after each.
-
-    Attributes:
-        layers: features, side of the kernel and stride of each.
-        activation: a key of ``ACTIVATIONS``.
-        kernel_init: initialiser of the kernels; biases start at zero.
-        layer_norm: whether to normalise before each activation.
-    """
-
-    layers: Sequence[tuple[int, int, int]]
-    activation: str = "relu"
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    layer_norm: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        for features, size, stride in self.layers:
-            x = Conv(features, size, stride, kernel_init=self.kernel_init)(x)
-            x = ACTIVATIONS[self.activation](nn.LayerNorm()(x) if self.layer_norm else x)
-        return _flat(x)
-
-
-class ImpalaResNet(nn.Module):
-    """Three sections of a convolution, a maximum pool and two residual blocks, 16, 32 and 32 channels wide.
-
-    Source: Espeholt et al. 2018 (arXiv 1802.01561), figure 3 (right).
-    """
-
-    channels: Sequence[int] = (16, 32, 32)
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    layer_norm: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        norm = lambda x: nn.LayerNorm()(x) if self.layer_norm else x
-        convolution = lambda features: Conv(features, 3, padding="SAME", kernel_init=self.kernel_init)
-        for features in self.channels:
-            x = nn.max_pool(convolution(features)(x), (3, 3), strides=(2, 2), padding="SAME")
-            for _ in range(2):
-                y = convolution(features)(jax.nn.relu(norm(x)))
-                x = x + convolution(features)(jax.nn.relu(norm(y)))
-        return _flat(jax.nn.relu(norm(x)))
-
-
-IMAGES: dict[str, Callable[..., nn.Module]] = {
-    "nature_cnn": NatureCNN,
-    "minatar_cnn": MinAtarCNN,
-    "impala_resnet": ImpalaResNet,
-}
 TORSOS = ("auto", "mlp", *IMAGES)
 """What ``torso_kind`` understands by name alone."""
 CONV = "conv"
@@ -314,7 +171,3 @@ class Torso(nn.Module):
             convolve = lambda x: network(kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
             x = jnp.concatenate([*map(convolve, x.images), *x.features], -1) if isinstance(x, Mixed) else convolve(x)
         return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm, self.d2rl)(x)
-
-
-def _flat(x: Array) -> Array:
-    return x.reshape(*x.shape[:-3], -1)
