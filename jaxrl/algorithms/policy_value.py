@@ -26,7 +26,7 @@ from jaxrl.networks.heads import ValueHead, ValuesHead
 from jaxrl.networks.initializers import initializer, orthogonal
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
+from jaxrl.networks.torsos import MLP, Torso, conv_settings, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
@@ -356,7 +356,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
         kernel_init = initializer(config.kernel_init, orthogonal(2**0.5))
         settings = sizes, config.activation, kernel_init
-        switches = config.layer_norm, config.d2rl, config.convolutions
+        switches = config.layer_norm, config.d2rl, conv_settings(config)
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,

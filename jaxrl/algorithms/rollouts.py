@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxrl.networks.activations import ACTIVATIONS
+from jaxrl.networks.images import ConvLayer
 from jaxrl.networks.torsos import require_torso
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
@@ -18,10 +19,16 @@ class Config:
     rollout_length: int = 128
     """Steps of each environment between two updates."""
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
-    goes by the observation's shape."""
-    convolutions: tuple[tuple[int, int, int], ...] = ()
-    """Features, kernel size and stride of each layer of the torso ``conv``."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or with ``convolutions`` of your own
+    ``conv``, or ``conv1d`` for observations ``[W, C]``; ``auto`` goes by the observation's shape."""
+    convolutions: tuple[ConvLayer, ...] = ()
+    """Features, kernel size, stride and, if there is some, padding of each layer of the torsos ``conv`` and
+    ``conv1d``."""
+    coordinates: bool = False
+    """Whether ``convolutions`` also see each pixel's coordinates, in ``[-1, 1]``."""
+    pooling: str = "flatten"
+    """What becomes of the last of ``convolutions``: ``flatten``, or ``spatial_softargmax``, where in the image each of
+    its features is."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "tanh"

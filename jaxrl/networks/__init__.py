@@ -13,7 +13,7 @@ from jaxrl.networks.distributions import (
 )
 from jaxrl.networks.ensemble import Ensemble
 from jaxrl.networks.heads import QHead, QuantileEmbedding, ValueHead, ValuesHead
-from jaxrl.networks.images import Convolutions, ImpalaResNet, MinAtarCNN, NatureCNN
+from jaxrl.networks.images import Convolutions, ConvSettings, ImpalaResNet, MinAtarCNN, NatureCNN
 from jaxrl.networks.initializers import orthogonal
 from jaxrl.networks.noisy import Noise, NoisyDense
 from jaxrl.networks.policies import (
@@ -30,9 +30,9 @@ from jaxrl.networks.recurrent import Recurrent, RecurrentTorso
 from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 
 __all__ = [
-    "ACTIVATIONS", "MLP", "Actor", "BatchRenorm", "Beta", "BetaHead", "Categorical", "CategoricalHead", "Convolutions",
-    "Critic", "DeterministicHead", "DiagonalGaussian", "Ensemble", "GaussianHead", "ImpalaResNet", "Layers",
-    "MinAtarCNN", "MultiCategorical", "MultiCategoricalHead", "NatureCNN", "Noise", "NoisyDense", "Product",
+    "ACTIVATIONS", "MLP", "Actor", "BatchRenorm", "Beta", "BetaHead", "Categorical", "CategoricalHead", "ConvSettings",
+    "Convolutions", "Critic", "DeterministicHead", "DiagonalGaussian", "Ensemble", "GaussianHead", "ImpalaResNet",
+    "Layers", "MinAtarCNN", "MultiCategorical", "MultiCategoricalHead", "NatureCNN", "Noise", "NoisyDense", "Product",
     "ProductHead", "QHead", "QuantileEmbedding", "Recurrent", "RecurrentTorso", "SquashedGaussian",
     "SquashedGaussianHead", "Torso", "ValueHead", "ValuesHead", "orthogonal", "policy_head", "torso_input",
     "torso_kind",

@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.networks.activations import ACTIVATIONS
-from jaxrl.networks.images import IMAGES, Convolutions
+from jaxrl.networks.images import IMAGES, POOLINGS, ConvLayer, Convolutions, ConvSettings
 from jaxrl.networks.initializers import Initializer, initializer
 from jaxrl.validation import require, require_choice
 
@@ -52,64 +52,80 @@ class MLP(nn.Module):
 
 TORSOS = ("auto", "mlp", *IMAGES)
 """What ``torso_kind`` understands by name alone."""
-CONV = "conv"
-"""The kind of torso whose convolutions are given as a list."""
+OWN = {"conv": 2, "conv1d": 1}
+"""The kinds of torso whose convolutions are given as a list, and how many axes these go along."""
 
 
 class Mixed(NamedTuple):
     """Observations of several kinds, as a torso is given them."""
 
     images: list[Array]
-    """``[..., H, W, C]`` each."""
+    """``[..., H, W, C]`` each; of one axis ``[..., W, C]``."""
     features: list[Array]
     """``[..., n]`` each."""
 
 
 def require_torso(config: Any) -> None:
-    """Raise unless the fields ``torso``, ``convolutions`` and ``kernel_init`` of a configuration can be."""
-    require_choice(config, "torso", (*TORSOS, CONV))
+    """Raise unless the fields ``torso``, ``convolutions``, ``coordinates``, ``pooling`` and ``kernel_init`` of a
+    configuration can be."""
+    require_choice(config, "torso", (*TORSOS, *OWN))
+    require_choice(config, "pooling", POOLINGS)
     initializer(config.kernel_init, nn.initializers.zeros)
-    given = config.convolutions
+    given, own = config.convolutions, config.torso in OWN
     for layer in given:
-        positive = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in layer)
+        whole = all(isinstance(n, int) and not isinstance(n, bool) for n in layer)
         require(
-            len(layer) == 3 and positive, "convolutions", given,
-            f"each must be three positive integers, (features, kernel size, stride), got {layer}",
+            whole and len(layer) in (3, 4) and min(layer[:3]) > 0 and min(layer) >= 0, "convolutions", given,
+            "each must be three positive integers, (features, kernel size, stride), and as a fourth the padding if "
+            f"there is some, got {layer}",
         )  # fmt: skip
-    require(not given or config.torso == CONV, "convolutions", given, f"needs torso={CONV!r}")
-    require(given or config.torso != CONV, "torso", CONV, "needs convolutions, such as ((32, 8, 4), (64, 4, 2))")
+    kinds = " or ".join(f"torso={kind!r}" for kind in OWN)
+    require(not given or own, "convolutions", given, f"needs {kinds}")
+    require(not config.coordinates or own, "coordinates", config.coordinates, f"needs {kinds}")
+    require(config.pooling == "flatten" or own, "pooling", config.pooling, f"needs {kinds}")
+    require(given or not own, "torso", config.torso, "needs convolutions, such as ((32, 8, 4), (64, 4, 2))")
 
 
-def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[tuple[int, int, int]] = ()) -> str:
+def conv_settings(config: Any) -> ConvSettings:
+    """What the fields ``convolutions``, ``coordinates`` and ``pooling`` of a configuration ask for."""
+    return ConvSettings(config.convolutions, config.coordinates, config.pooling)
+
+
+def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[ConvLayer] = ()) -> str:
     """The kind of torso for observations of a space.
 
     ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers
     where there are none. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the rest is features.
+    So have sequences ``[W, C]`` with ``conv1d``.
 
     Args:
         space: of observations.
-        kind: one of ``TORSOS``, or ``conv``.
-        convolutions: of ``conv``, see ``Convolutions``.
+        kind: one of ``TORSOS``, ``conv`` or ``conv1d``.
+        convolutions: the layers of these two, see ``ConvSettings``.
 
     Raises:
         ValueError: if a convolution is asked for, but the observations are not images, not with their channels last, or
             smaller than its kernel.
     """
-    images = [leaf.shape for leaf, _ in _leaves(space, None) if is_image(leaf)]
+    axes = OWN.get(kind, 2)
+    images = [leaf.shape for leaf, _ in _leaves(space, None) if is_image(leaf, axes)]
     for shape in images:
-        if kind != "mlp" and shape[0] < shape[1] == shape[2]:
+        if kind != "mlp" and axes == 2 and shape[0] < shape[1] == shape[2]:
             raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
     if kind == "auto":
         side = min((min(shape[:2]) for shape in images), default=0)
         return "mlp" if not images else "nature_cnn" if side >= 36 else "minatar_cnn"
     if kind != "mlp" and not images:
-        raise ValueError(f"torso={kind!r}: needs observations that are images [H, W, C], got {space}; use 'mlp'")
-    for shape in images if kind == CONV else ():
-        side = min(shape[:2])
-        for _, size, stride in convolutions:
+        wanted = "images [H, W, C]" if axes == 2 else "sequences [W, C]"
+        raise ValueError(f"torso={kind!r}: needs observations that are {wanted}, got {space}; use 'mlp'")
+    for shape in images if kind in OWN else ():
+        side = min(shape[:axes])
+        for _, size, stride, *padding in convolutions:
+            side += 2 * sum(padding)
             require(
                 side >= size, "convolutions", convolutions,
-                f"a kernel of {size} x {size} finds only {side} pixels a side left of an image {shape}",
+                f"a kernel of {' x '.join([str(size)] * axes)} finds only {side} pixels a side left of an image "
+                f"{shape}, padding included",
             )  # fmt: skip
             side = (side - size) // stride + 1
     return kind
@@ -119,19 +135,20 @@ def torso_input(space: spaces.Space, observation: PyTree, kind: str) -> PyTree:
     """What a torso of a kind (of ``torso_kind``) is given: floats ``[..., n]``, or images ``[..., H, W, C]``.
 
     Bytes are divided by 255, unless they have been normalised. Of a ``Dict`` or ``Tuple`` with images it is ``Mixed``.
+    With ``conv1d`` sequences ``[..., W, C]`` take the place of images.
     """
     if kind == "mlp":
         return jax_spaces.flatten(space, observation)
     if isinstance(space, spaces.Box):
         return observation.astype(jnp.float32) * (1 / 255 if observation.dtype == np.uint8 else 1.0)
-    leaves = _leaves(space, observation)
-    images = [torso_input(leaf, x, kind) for leaf, x in leaves if is_image(leaf)]
-    return Mixed(images, [jax_spaces.flatten(leaf, x) for leaf, x in leaves if not is_image(leaf)])
+    leaves = [(*leaf, is_image(leaf[0], OWN.get(kind, 2))) for leaf in _leaves(space, observation)]
+    images = [torso_input(leaf, x, kind) for leaf, x, image in leaves if image]
+    return Mixed(images, [jax_spaces.flatten(leaf, x) for leaf, x, image in leaves if not image])
 
 
-def is_image(space: spaces.Space) -> bool:
-    """Whether a space is of arrays with three axes, ``[H, W, C]``."""
-    return isinstance(space, spaces.Box) and len(space.shape) == 3
+def is_image(space: spaces.Space, axes: int = 2) -> bool:
+    """Whether a space is of arrays ``[H, W, C]``, or of one axis ``[W, C]``."""
+    return isinstance(space, spaces.Box) and len(space.shape) == axes + 1
 
 
 def _leaves(space: spaces.Space, observation: PyTree) -> list[tuple[spaces.Space, Any]]:
@@ -152,7 +169,7 @@ class Torso(nn.Module):
         kernel_init: of all kernels.
         layer_norm: whether to normalise before each activation.
         d2rl: of the dense layers, see ``MLP``.
-        convolutions: the layers of the kind ``conv``, see ``Convolutions``; the activation is theirs too.
+        convolutions: those of the kinds ``conv`` and ``conv1d``; the activation is theirs too.
     """
 
     kind: str
@@ -161,13 +178,14 @@ class Torso(nn.Module):
     kernel_init: Initializer = nn.initializers.lecun_normal()
     layer_norm: bool = False
     d2rl: bool = False
-    convolutions: Sequence[tuple[int, int, int]] = ()
+    convolutions: ConvSettings = ConvSettings()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         if self.kind != "mlp":
-            network = functools.partial(Convolutions, self.convolutions, self.activation)
-            network = IMAGES.get(self.kind, network)
+            network = IMAGES.get(self.kind)
+            if self.kind in OWN:
+                network = functools.partial(Convolutions, self.convolutions, OWN[self.kind], self.activation)
             convolve = lambda x: network(kernel_init=self.kernel_init, layer_norm=self.layer_norm)(x)
             x = jnp.concatenate([*map(convolve, x.images), *x.features], -1) if isinstance(x, Mixed) else convolve(x)
         return MLP(self.hidden_sizes, self.activation, self.kernel_init, self.layer_norm, self.d2rl)(x)

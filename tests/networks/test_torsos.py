@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from jaxrl.networks.torsos import MLP, torso_input, torso_kind
+from jaxrl.networks.images import ConvSettings
+from jaxrl.networks.torsos import MLP, Torso, torso_input, torso_kind
 
 
 def test_an_mlp_is_its_matrix_products(rng, key):
@@ -42,8 +43,40 @@ def test_a_kernel_that_is_larger_than_what_is_left_of_an_image():
     assert torso_kind(space, "conv", ((8, 4, 2), (8, 4, 1))) == "conv"
     with pytest.raises(ValueError, match=r"convolutions=.*5 x 5 finds only 4 .*\(10, 10, 4\)"):
         torso_kind(space, "conv", ((8, 4, 2), (8, 5, 1)))
+    # One pixel of padding on each side makes six of four.
+    assert torso_kind(space, "conv", ((8, 4, 2), (8, 6, 1, 1))) == "conv"
+    with pytest.raises(ValueError, match="7 x 7 finds only 6 "):
+        torso_kind(space, "conv", ((8, 4, 2), (8, 7, 1, 1)))
     with pytest.raises(ValueError, match="torso='conv'.*images"):
         torso_kind(spaces.Box(-1, 1, (4,)), "conv", ((8, 4, 2),))
+
+
+def test_convolutions_along_one_axis():
+    signal, image = spaces.Box(-1, 1, (9, 2)), spaces.Box(0, 255, (10, 10, 4), np.uint8)
+    assert torso_kind(signal) == torso_kind(spaces.Dict(a=signal)) == "mlp"
+    assert torso_kind(signal, "conv1d", ((8, 4, 1), (8, 6, 1))) == "conv1d"
+    with pytest.raises(ValueError, match=r"convolutions=.*kernel of 7 finds only 6 .*\(9, 2\)"):
+        torso_kind(signal, "conv1d", ((8, 4, 1), (8, 7, 1)))
+    with pytest.raises(ValueError, match=r"torso='conv1d': needs observations that are sequences \[W, C\]"):
+        torso_kind(image, "conv1d", ((8, 3, 1),))
+    with pytest.raises(ValueError, match=r"torso='conv': needs observations that are images \[H, W, C\]"):
+        torso_kind(signal, "conv", ((8, 3, 1),))
+
+
+def test_parts_of_an_observation_that_are_convolved():
+    space = spaces.Dict(
+        image=spaces.Box(0, 255, (5, 5, 1), np.uint8), signal=spaces.Box(-1, 1, (9, 2)), x=spaces.Box(-1, 1, (3,))
+    )
+    observation = {"image": jnp.ones((4, 5, 5, 1), jnp.uint8), "signal": jnp.ones((4, 9, 2)), "x": jnp.ones((4, 3))}
+    for kind, images, features in (("conv", [(5, 5, 1)], [(18,), (3,)]), ("conv1d", [(9, 2)], [(25,), (3,)])):
+        assert torso_kind(space, kind, ((6, 3, 1),)) == kind
+        given = torso_input(space, observation, kind)
+        assert [x.shape[1:] for x in given.images] == images
+        assert [x.shape[1:] for x in given.features] == features
+        torso = Torso(kind, (), convolutions=ConvSettings(((6, 3, 1),)))
+        out = jax.eval_shape(torso.init_with_output, jax.random.key(0), given)[0]
+        # 3 x 3 or 7 pixels of six features are left.
+        assert out.shape == (4, (54 + 21) if kind == "conv" else (42 + 28))
 
 
 def test_the_torso_goes_by_the_observation():
