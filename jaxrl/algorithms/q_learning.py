@@ -58,7 +58,8 @@ class Config(off_policy.Config):
     """Of the dense layers, and of ``convolutions``."""
     kernel_init: str = "default"
     """How the torso's weights begin: ``lecun_normal`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
-    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``, with a gain as in ``orthogonal(1.4142)``;
+    ``normal(0.02)``, ``uniform(0.02)`` (on both sides of 0) or ``constant(0.02)``."""
     layer_norm: bool = False
     """Whether to normalise before each activation of the torso."""
     double_q: bool = True

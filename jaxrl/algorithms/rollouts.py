@@ -35,7 +35,8 @@ class Config:
     """Of the dense layers, and of ``convolutions``."""
     kernel_init: str = "default"
     """How the torso's weights begin: ``orthogonal(1.4142)`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
-    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``, with a gain as in ``orthogonal(1.4142)``;
+    ``normal(0.02)``, ``uniform(0.02)`` (on both sides of 0) or ``constant(0.02)``."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length")

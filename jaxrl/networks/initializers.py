@@ -50,8 +50,12 @@ INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
     "kaiming_normal": _scaled(2.0, "fan_in", "truncated_normal"),
     "kaiming_uniform": _scaled(2.0, "fan_in", "uniform"),
     "orthogonal": orthogonal,
+    "normal": nn.initializers.normal,
+    "uniform": symmetric_uniform,
+    "constant": nn.initializers.constant,
 }
-"""Initialisers of kernels by name, each a function of a gain that multiplies the weights."""
+"""Initialisers of kernels by name, each a function of a gain that multiplies the weights. Of ``normal`` it is the
+deviation, of ``uniform`` the bound, of ``constant`` every weight."""
 
 
 def initializer(text: str, default: Initializer) -> Initializer:

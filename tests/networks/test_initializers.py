@@ -53,6 +53,11 @@ for seed in range(20):
         # Each of the 100 columns of 400 weights has length 1.
         ("orthogonal", 0.05),
         ("orthogonal(1.4142)", 1.4142 * 0.05),
+        ("normal", 1.0),
+        ("normal(0.02)", 0.02),
+        # Of a uniform distribution the bound, divided by sqrt(3).
+        ("uniform", 1 / math.sqrt(3)),
+        ("uniform(0.02)", 0.02 / math.sqrt(3)),
     ],
 )
 def test_initialisers_by_name(key, text, deviation):
@@ -61,6 +66,15 @@ def test_initialisers_by_name(key, text, deviation):
     assert abs(np.mean(kernel)) < 0.02 * deviation
     if text.startswith("orthogonal"):
         np.testing.assert_allclose(kernel.T @ kernel, 400 * deviation**2 * np.eye(100), atol=1e-4)
+
+
+def test_weights_of_one_value_and_within_a_bound(key):
+    for text, value in (("constant", 1.0), ("constant(0.02)", 0.02)):
+        np.testing.assert_array_equal(
+            initializer(text, nn.initializers.zeros)(key, (3, 2)), np.full((3, 2), value, "f")
+        )
+    kernel = initializer("uniform(0.02)", nn.initializers.zeros)(key, (400, 100))
+    assert 0.0199 < kernel.max() <= 0.02 and -0.02 <= kernel.min() < -0.0199
 
 
 def test_an_initialiser_that_is_not_named(key):
