@@ -69,14 +69,19 @@ class Config(rollouts.Config):
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
     """Distribution of continuous actions: ``gaussian``, ``squashed_gaussian`` (by tanh) or ``beta``."""
+    head_init: str = "default"
+    """How the weights of the policy's last layer begin, as of ``kernel_init``; ``orthogonal(0.01)`` by ``default``. A
+    deviation that is an output begins with them too."""
     mean_activation: str = "identity"
     """Of the layer that makes a Gaussian's mean; ``tanh`` keeps the mean within ``[-1, 1]``."""
     state_dependent_std: bool = False
     """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
     std_parametrization: str = "exp"
     """How it is made of a number without bounds: ``exp``, ``softplus`` or ``linear``."""
+    std_activation: str = "identity"
+    """Of that number, before the parametrisation; ``tanh`` with ``exp`` keeps the deviation within ``[1/e, e]``."""
     initial_std: float = 1.0
-    """The deviation at the start, in every parametrisation."""
+    """The deviation at the start, in every parametrisation and with every activation that reaches it."""
     min_std: float = 0.0
     """The floor of the deviation with ``softplus`` or ``linear``."""
     value_head: str = "scalar"
@@ -114,6 +119,8 @@ class Config(rollouts.Config):
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)
         require_choice(self, "mean_activation", ACTIVATIONS)
+        require_choice(self, "std_activation", ACTIVATIONS)
+        initializer(self.head_init, orthogonal(0.01), "head_init")
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
         for name in ("observation_clip", "value_clip"):
@@ -130,7 +137,7 @@ class Config(rollouts.Config):
             "needs normalize_observation=True",
         )  # fmt: skip
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
-        raw_std(self.initial_std, self.std_parametrization, self.min_std)
+        raw_std(self.initial_std, self.std_parametrization, self.min_std, self.std_activation)
         require(
             not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,
             f"must be {self.actor_rnn!r} like actor_rnn where the torso is shared",
@@ -343,8 +350,10 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         "initial_log_std": math.log(config.initial_std),
         "min_std": config.min_std,
         "mean_activation": config.mean_activation,
+        "std_activation": config.std_activation,
     }
-    head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
+    head_init = initializer(config.head_init, orthogonal(0.01), "head_init")
+    head = lambda: policy_head(spec.action_space, config.continuous, head_init, **gaussian)
     head()  # refuse an unsupported space now
     require(
         config.value_head == "scalar" or not (spec.reward_shape or config.normalize_value), "value_head",

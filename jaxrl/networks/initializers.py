@@ -58,12 +58,13 @@ INITIALIZERS: dict[str, Callable[[float], Initializer]] = {
 deviation, of ``uniform`` the bound, of ``constant`` every weight."""
 
 
-def initializer(text: str, default: Initializer) -> Initializer:
-    """What a configuration's ``kernel_init`` asks for.
+def initializer(text: str, default: Initializer, field: str = "kernel_init") -> Initializer:
+    """What a field of a configuration asks for.
 
     Args:
         text: ``default``, or a name of ``INITIALIZERS``, with a gain if it is not 1: ``orthogonal(1.4142)``.
         default: what ``default`` stands for.
+        field: its name, for errors.
 
     Raises:
         ValueError: if it is neither.
@@ -78,7 +79,7 @@ def initializer(text: str, default: Initializer) -> Initializer:
         gain = 0.0
     whole = rest.endswith(")") if bracket else True
     require(
-        whole and 0 < gain < math.inf and (name in INITIALIZERS or text == "default"), "kernel_init", text,
+        whole and 0 < gain < math.inf and (name in INITIALIZERS or text == "default"), field, text,
         f"must be default or one of {', '.join(INITIALIZERS)}, or such a name with a gain: orthogonal(1.4142)"
         f"{did_you_mean(name, ('default', *INITIALIZERS))}",
     )  # fmt: skip
