@@ -31,6 +31,14 @@ def test_of_sequences_too(rng, key, size, stride, padding):
     _agree(rng, key, Conv(5, size, stride, padding, axes=1), nn.Conv(5, (size,), (stride,), padding), x)
 
 
+@pytest.mark.parametrize("padding", ["SAME", 1])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_on_other_devices_than_cpus_too(rng, key, monkeypatch, axes, padding):
+    monkeypatch.setattr(convolution, "convolve_by_products", convolution._convolve)
+    x = jnp.asarray(rng.normal(size=(*(2, 15, 8)[: axes + 1], 3)), jnp.float32)
+    _agree(rng, key, Conv(5, 3, 2, padding, axes=axes), nn.Conv(5, (3,) * axes, (2,) * axes, padding), x)
+
+
 @pytest.mark.parametrize("pads", [[(0, 0), (0, 0)], [(1, 2), (3, 0)]])
 @pytest.mark.parametrize(("sizes", "strides"), [((2, 6), (1, 3)), ((4, 3), (2, 2)), ((1, 5), (2, 1))])
 def test_products_of_rectangles_are_xla_s_convolution(rng, sizes, strides, pads):
