@@ -27,9 +27,11 @@ from jaxrl.algorithms.every import every
 from jaxrl.algorithms.learner import Learner, Variables, call, call_training, descend, init_learner
 from jaxrl.losses.actor_critic import entropy_regularized_target, minimum_of_subset, temperature_loss
 from jaxrl.losses.value import ERROR_LOSSES
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.actor_critic import NORMALIZATIONS, Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
-from jaxrl.networks.torsos import ACTIVATIONS, TORSOS, Initializer, symmetric_uniform, torso_input, torso_kind
+from jaxrl.networks.initializers import Initializer, symmetric_uniform
+from jaxrl.networks.torsos import TORSOS, torso_input, torso_kind
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec, Transition
 from jaxrl.validation import require, require_choice, require_positive, require_scalar_reward, require_widths
 

@@ -22,11 +22,12 @@ from jaxrl import normalization, observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import minibatches, rollouts
 from jaxrl.losses.value import two_hot_loss, two_hot_value
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.heads import ValueHead, ValuesHead
-from jaxrl.networks.initializers import orthogonal
+from jaxrl.networks.initializers import initializer, orthogonal
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
-from jaxrl.networks.torsos import ACTIVATIONS, MLP, Torso, initializer, torso_input, torso_kind
+from jaxrl.networks.torsos import MLP, Torso, conv_settings, torso_input, torso_kind
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
@@ -69,14 +70,19 @@ class Config(rollouts.Config):
     """Steps that gradients go back in time; must divide ``rollout_length``, which it is by default."""
     continuous: str = "gaussian"
     """Distribution of continuous actions: ``gaussian``, ``squashed_gaussian`` (by tanh) or ``beta``."""
+    head_init: str = "default"
+    """How the weights of the policy's last layer begin, as of ``kernel_init``; ``orthogonal(0.01)`` by ``default``. A
+    deviation that is an output begins with them too."""
     mean_activation: str = "identity"
     """Of the layer that makes a Gaussian's mean; ``tanh`` keeps the mean within ``[-1, 1]``."""
     state_dependent_std: bool = False
     """Whether a Gaussian's deviation is an output of the network; else it is a free parameter."""
     std_parametrization: str = "exp"
     """How it is made of a number without bounds: ``exp``, ``softplus`` or ``linear``."""
+    std_activation: str = "identity"
+    """Of that number, before the parametrisation; ``tanh`` with ``exp`` keeps the deviation within ``[1/e, e]``."""
     initial_std: float = 1.0
-    """The deviation at the start, in every parametrisation."""
+    """The deviation at the start, in every parametrisation and with every activation that reaches it."""
     min_std: float = 0.0
     """The floor of the deviation with ``softplus`` or ``linear``."""
     value_head: str = "scalar"
@@ -114,6 +120,8 @@ class Config(rollouts.Config):
         require_choice(self, "critic_rnn", CELLS)
         require_choice(self, "continuous", CONTINUOUS)
         require_choice(self, "mean_activation", ACTIVATIONS)
+        require_choice(self, "std_activation", ACTIVATIONS)
+        initializer(self.head_init, orthogonal(0.01), "head_init")
         require_choice(self, "std_parametrization", STD_PARAMETRIZATIONS)
         require_choice(self, "value_head", ("scalar", "two_hot"))
         for name in ("observation_clip", "value_clip"):
@@ -130,7 +138,7 @@ class Config(rollouts.Config):
             "needs normalize_observation=True",
         )  # fmt: skip
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
-        raw_std(self.initial_std, self.std_parametrization, self.min_std)
+        raw_std(self.initial_std, self.std_parametrization, self.min_std, self.std_activation)
         require(
             not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,
             f"must be {self.actor_rnn!r} like actor_rnn where the torso is shared",
@@ -364,8 +372,10 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         "initial_log_std": math.log(config.initial_std),
         "min_std": config.min_std,
         "mean_activation": config.mean_activation,
+        "std_activation": config.std_activation,
     }
-    head = lambda: policy_head(spec.action_space, config.continuous, **gaussian)
+    head_init = initializer(config.head_init, orthogonal(0.01), "head_init")
+    head = lambda: policy_head(spec.action_space, config.continuous, head_init, **gaussian)
     head()  # refuse an unsupported space now
     require(
         config.value_head == "scalar" or not (spec.reward_shape or config.normalize_value), "value_head",
@@ -377,7 +387,7 @@ def make_networks(spec: Spec, config: Config, torso: Callable[[str], nn.Module] 
         sizes = config.critic_sizes if side == CRITIC and config.critic_sizes is not None else config.hidden_sizes
         kernel_init = initializer(config.kernel_init, orthogonal(2**0.5))
         settings = sizes, config.activation, kernel_init
-        switches = config.layer_norm, config.d2rl, config.convolutions
+        switches = config.layer_norm, config.d2rl, conv_settings(config)
         if cell != "none":
             return RecurrentTorso(
                 kind, *settings, cell, config.rnn_size, config.rnn_layer_norm, config.rnn_before_mlp,

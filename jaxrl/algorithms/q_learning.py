@@ -21,17 +21,12 @@ from jaxrl import observations
 from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import off_policy
 from jaxrl.exploration.discrete import boltzmann, epsilon_greedy, epsilon_ladder, greedy
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.heads import QHead
+from jaxrl.networks.images import ConvLayer
+from jaxrl.networks.initializers import Initializer, initializer
 from jaxrl.networks.noisy import NOISE, Noise
-from jaxrl.networks.torsos import (
-    ACTIVATIONS,
-    Initializer,
-    Torso,
-    initializer,
-    require_torso,
-    torso_input,
-    torso_kind,
-)
+from jaxrl.networks.torsos import Torso, conv_settings, require_torso, torso_input, torso_kind
 from jaxrl.optimizers import apply_gradients
 from jaxrl.schedules import linear
 from jaxrl.types import Algorithm, Array, Info, Key, PyTree, Sample, Spec
@@ -45,10 +40,16 @@ class Config(off_policy.Config):
     """What changes the program's shape, in every member of the family."""
 
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
-    goes by the observation's shape."""
-    convolutions: tuple[tuple[int, int, int], ...] = ()
-    """Features, kernel size and stride of each layer of the torso ``conv``."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or with ``convolutions`` of your own
+    ``conv``, or ``conv1d`` for observations ``[W, C]``; ``auto`` goes by the observation's shape."""
+    convolutions: tuple[ConvLayer, ...] = ()
+    """Features, kernel size, stride and, if there is some, padding of each layer of the torsos ``conv`` and
+    ``conv1d``."""
+    coordinates: bool = False
+    """Whether ``convolutions`` also see each pixel's coordinates, in ``[-1, 1]``."""
+    pooling: str = "flatten"
+    """What becomes of the last of ``convolutions``: ``flatten``, or ``spatial_softargmax``, where in the image each of
+    its features is."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     head_sizes: tuple[int, ...] = ()
@@ -57,7 +58,8 @@ class Config(off_policy.Config):
     """Of the dense layers, and of ``convolutions``."""
     kernel_init: str = "default"
     """How the torso's weights begin: ``lecun_normal`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
-    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``, with a gain as in ``orthogonal(1.4142)``;
+    ``normal(0.02)``, ``uniform(0.02)`` (on both sides of 0) or ``constant(0.02)``."""
     layer_norm: bool = False
     """Whether to normalise before each activation of the torso."""
     double_q: bool = True
@@ -151,7 +153,7 @@ class QNetwork(nn.Module):
 def make_torso(kind: str, config: Any, default_init: Initializer = nn.initializers.lecun_normal()) -> Torso:
     """The torso of a kind that a configuration asks for; ``default_init``: of its kernels, if it does not say."""
     c, kernel_init = config, initializer(config.kernel_init, default_init)
-    return Torso(kind, c.hidden_sizes, c.activation, kernel_init, c.layer_norm, convolutions=c.convolutions)
+    return Torso(kind, c.hidden_sizes, c.activation, kernel_init, c.layer_norm, convolutions=conv_settings(c))
 
 
 def make_head(num_actions: int, config: Config, outputs: int = 1) -> QHead:

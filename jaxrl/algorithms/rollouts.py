@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxrl.networks.torsos import ACTIVATIONS, require_torso
+from jaxrl.networks.activations import ACTIVATIONS
+from jaxrl.networks.images import ConvLayer
+from jaxrl.networks.torsos import require_torso
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
 
@@ -17,17 +19,24 @@ class Config:
     rollout_length: int = 128
     """Steps of each environment between two updates."""
     torso: str = "auto"
-    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or ``conv`` for your own ``convolutions``; ``auto``
-    goes by the observation's shape."""
-    convolutions: tuple[tuple[int, int, int], ...] = ()
-    """Features, kernel size and stride of each layer of the torso ``conv``."""
+    """``mlp``, ``nature_cnn``, ``minatar_cnn``, ``impala_resnet``, or with ``convolutions`` of your own
+    ``conv``, or ``conv1d`` for observations ``[W, C]``; ``auto`` goes by the observation's shape."""
+    convolutions: tuple[ConvLayer, ...] = ()
+    """Features, kernel size, stride and, if there is some, padding of each layer of the torsos ``conv`` and
+    ``conv1d``."""
+    coordinates: bool = False
+    """Whether ``convolutions`` also see each pixel's coordinates, in ``[-1, 1]``."""
+    pooling: str = "flatten"
+    """What becomes of the last of ``convolutions``: ``flatten``, or ``spatial_softargmax``, where in the image each of
+    its features is."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of the dense layers, after the convolutions of a torso that has some."""
     activation: str = "tanh"
     """Of the dense layers, and of ``convolutions``."""
     kernel_init: str = "default"
     """How the torso's weights begin: ``orthogonal(1.4142)`` by ``default``; or ``lecun_normal``, ``glorot_normal``,
-    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``; with a gain as in ``orthogonal(1.4142)``."""
+    ``kaiming_normal``, the same with ``uniform``, or ``orthogonal``, with a gain as in ``orthogonal(1.4142)``;
+    ``normal(0.02)``, ``uniform(0.02)`` (on both sides of 0) or ``constant(0.02)``."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_envs", "rollout_length")

@@ -9,8 +9,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.batch_renorm import BatchRenorm
-from jaxrl.networks.torsos import ACTIVATIONS, Initializer, Torso
+from jaxrl.networks.initializers import Initializer
+from jaxrl.networks.torsos import Torso
 
 Array = jax.Array
 

@@ -9,8 +9,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.activations import ACTIVATIONS
+from jaxrl.networks.initializers import Initializer
 from jaxrl.networks.noisy import Noise, NoisyDense, noise_size
-from jaxrl.networks.torsos import ACTIVATIONS, Initializer
 
 Array = jax.Array
 

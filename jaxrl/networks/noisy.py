@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.networks.torsos import symmetric_uniform
+from jaxrl.networks.initializers import symmetric_uniform
 
 Array = jax.Array
 

@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 from jaxrl import observations
 from jaxrl import spaces as jax_spaces
+from jaxrl.networks.activations import ACTIVATIONS, RISES, undone
 from jaxrl.networks.distributions import (
     Beta,
     Categorical,
@@ -28,7 +29,6 @@ from jaxrl.networks.distributions import (
     SquashedGaussian,
 )
 from jaxrl.networks.initializers import Initializer, orthogonal
-from jaxrl.networks.torsos import ACTIVATIONS
 from jaxrl.validation import require
 
 Array = jax.Array
@@ -80,8 +80,11 @@ class GaussianHead(nn.Module):
         min_std: the floor of ``softplus`` and ``linear``.
         squashed: whether actions are ``tanh`` of what is drawn.
         mean_activation: of the layer that makes the mean, a key of ``ACTIVATIONS``.
+        std_activation: of the number that the deviation is made of, before the parametrisation; the deviation starts
+            the same whatever it is.
 
     Source: Schulman et al. 2015 (TRPO), appendix D, for the free parameter; the common choice of PPO implementations.
+    rl_games, ``mu_activation`` and ``sigma_activation``.
     """
 
     size: int
@@ -92,18 +95,21 @@ class GaussianHead(nn.Module):
     min_std: float = 0.0
     squashed: bool = False
     mean_activation: str = "identity"
+    std_activation: str = "identity"
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None = None) -> DiagonalGaussian | SquashedGaussian:
         del mask
         mean = ACTIVATIONS[self.mean_activation](nn.Dense(self.size, kernel_init=self.kernel_init)(x))
-        start = raw_std(math.exp(self.initial_log_std), self.parametrization, self.min_std)
-        start = nn.initializers.constant(self.initial_log_std if self.parametrization == "exp" else start)
+        exp = self.parametrization == "exp"
+        start = raw_std(math.exp(self.initial_log_std), self.parametrization, self.min_std, self.std_activation)
+        exact = exp and self.std_activation == "identity"
+        start = nn.initializers.constant(self.initial_log_std if exact else start)
         if self.state_dependent:
             raw = nn.Dense(self.size, kernel_init=self.kernel_init, bias_init=start)(x)
         else:
             raw = jnp.broadcast_to(self.param("log_std", start, (self.size,)), mean.shape)
-        exp = self.parametrization == "exp"
+        raw = ACTIVATIONS[self.std_activation](raw)
         log_std = raw if exp else jnp.log(std_from(raw, self.parametrization, self.min_std))
         return (SquashedGaussian if self.squashed else DiagonalGaussian)(mean, log_std)
 
@@ -185,36 +191,40 @@ class ProductHead(nn.Module):
         return Product(made if self.named else tuple(made.values()))
 
 
-def policy_head(space: spaces.Space, continuous: str = "gaussian", **gaussian: Any) -> nn.Module:
+def policy_head(
+    space: spaces.Space, continuous: str = "gaussian", kernel_init: Initializer = orthogonal(0.01), **gaussian: Any
+) -> nn.Module:
     """The stochastic policy head for an action space.
 
     Args:
         space: ``Discrete``, ``MultiDiscrete`` or ``MultiBinary`` with one axis, a one-dimensional ``Box``, or a
             ``Dict`` or ``Tuple`` of such spaces.
         continuous: the distribution of a ``Box``, one of ``CONTINUOUS``.
-        **gaussian: attributes of ``GaussianHead``.
+        kernel_init: of the head's layers, whatever the distribution.
+        **gaussian: further attributes of ``GaussianHead``.
 
     Raises:
         ValueError: for another space, or a ``Box`` without bounds and a distribution that has some.
     """
     match space:
         case spaces.Discrete():
-            return CategoricalHead(int(space.n))
+            return CategoricalHead(int(space.n), kernel_init)
         case spaces.MultiDiscrete(shape=(_,)):
-            return MultiCategoricalHead(tuple(int(n) for n in space.nvec))
+            return MultiCategoricalHead(tuple(int(n) for n in space.nvec), kernel_init)
         case spaces.MultiBinary(shape=(size,)):
-            return MultiCategoricalHead((2,) * size)
+            return MultiCategoricalHead((2,) * size, kernel_init)
         case spaces.Box(shape=(size,)):
             bounded = continuous == "gaussian" or space.is_bounded()
             require(bounded, "continuous", continuous, f"needs an action space with bounds, got {space}")
             if continuous == "beta":
-                return BetaHead(size)
-            return GaussianHead(size, squashed=continuous == "squashed_gaussian", **gaussian)
+                return BetaHead(size, kernel_init)
+            squashed = continuous == "squashed_gaussian"
+            return GaussianHead(size, kernel_init=kernel_init, squashed=squashed, **gaussian)
         case spaces.Dict() | spaces.Tuple():
             parts = []
             for name, s in jax_spaces.children(space).items():
-                policy_head(s, continuous, **gaussian)  # refuse an unsupported space now
-                make = functools.partial(policy_head, s, continuous, **gaussian)
+                make = functools.partial(policy_head, s, continuous, kernel_init, **gaussian)
+                make()  # refuse an unsupported space now
                 parts.append((name, make, observations.num_choices(s)))
             return ProductHead(tuple(parts), isinstance(space, spaces.Dict))
     raise ValueError(
@@ -239,17 +249,28 @@ def std_from(raw: Array, parametrization: str, min_std: float = 0.0) -> Array:
     return floor + jax.nn.softplus(raw - floor)
 
 
-def raw_std(std: float, parametrization: str, min_std: float = 0.0) -> float:
-    """The inverse of ``std_from`` on the host.
+def raw_std(std: float, parametrization: str, min_std: float = 0.0, activation: str = "identity") -> float:
+    """The number without bounds, on the host, that an activation and then ``std_from`` make a deviation of.
 
     Raises:
-        ValueError: if the deviation is not above the floor.
+        ValueError: if the deviation is not above the floor, or the activation never gives what it needs, or only where
+            there is no gradient.
     """
     if parametrization == "exp":
-        return math.log(std)
-    floor = min_std if parametrization == "softplus" else max(min_std, 1e-3)
-    require(std > floor, "initial_std", std, f"must be above the floor of {floor:g} (min_std)")
-    return math.log(math.expm1(std - floor)) + (0.0 if parametrization == "softplus" else floor)
+        raw = math.log(std)
+    else:
+        floor = min_std if parametrization == "softplus" else max(min_std, 1e-3)
+        require(std > floor, "initial_std", std, f"must be above the floor of {floor:g} (min_std)")
+        raw = math.log(math.expm1(std - floor)) + (0.0 if parametrization == "softplus" else floor)
+    start = undone(activation, raw)
+    if start is None:
+        low, high = RISES[activation].low, RISES[activation].high
+        raise ValueError(
+            f"initial_std={std!r}: must be {'larger' if raw <= low else 'smaller'}: std_activation={activation!r} "
+            f"rises from {low:g} to {high:g}, and std_parametrization={parametrization!r} makes this deviation of "
+            f"{raw:.3g}"
+        )
+    return start
 
 
 def _masked(logits: Array, mask: Array | None) -> Array:

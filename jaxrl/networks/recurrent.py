@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.images import ConvSettings
 from jaxrl.networks.initializers import Initializer, orthogonal
 from jaxrl.networks.torsos import MLP, Torso
 
@@ -103,7 +104,7 @@ class RecurrentTorso(nn.Module):
     concat_input: bool = False
     torso_layer_norm: bool = False
     d2rl: bool = False
-    convolutions: Sequence[tuple[int, int, int]] = ()
+    convolutions: ConvSettings = ConvSettings()
     concat_output: bool = False
     layers: int = 1
 

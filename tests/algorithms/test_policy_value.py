@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import normalization
-from jaxrl.algorithms import policy_value
+from jaxrl.algorithms import policy_value, ppo
 from jaxrl.algorithms.policy_value import Policy
 from jaxrl.envs import toys
 from jaxrl.types import Spec
@@ -78,6 +78,23 @@ def test_masks_go_through_the_networks(key):
     np.testing.assert_array_equal(np.isfinite(distribution.logits), [[True, False, False, True]])
 
 
+def test_how_the_policy_s_last_layer_begins(key):
+    def start(space, **changes):
+        config = ppo.Config(num_envs=2, rollout_length=4, hidden_sizes=(4,), **changes)
+        agent = ppo.make(Spec("test", spaces.Box(-1, 1, (3,)), space), config)
+        return jax.jit(agent.init)(key, agent.hyperparameters).params["actor"]["params"]
+
+    box = spaces.Box(-1, 1, (2,))
+    head = start(box)["GaussianHead_0"]
+    np.testing.assert_allclose(head["Dense_0"]["kernel"].T @ head["Dense_0"]["kernel"], 1e-4 * np.eye(2), atol=1e-8)
+    np.testing.assert_array_equal(head["log_std"], [0, 0])
+    head = start(box, head_init="constant(0.02)", std_activation="tanh", initial_std=0.5)["GaussianHead_0"]
+    np.testing.assert_array_equal(head["Dense_0"]["kernel"], np.full((4, 2), 0.02, np.float32))
+    np.testing.assert_allclose(np.exp(np.tanh(head["log_std"])), 0.5, rtol=1e-6)
+    head = start(spaces.Discrete(3), head_init="orthogonal")["CategoricalHead_0"]
+    np.testing.assert_allclose(head["Dense_0"]["kernel"].T @ head["Dense_0"]["kernel"], np.eye(3), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -88,6 +105,9 @@ def test_masks_go_through_the_networks(key):
         ({"shared_torso": True, "critic_sizes": (4,)}, "critic_sizes"),
         ({"continuous": "cauchy"}, "continuous"),
         ({"mean_activation": "tan"}, "mean_activation='tan'.*did you mean 'tanh'"),
+        ({"head_init": "orthogonal(0"}, r"head_init='orthogonal\(0': must be default or one of"),
+        ({"std_activation": "tan"}, "std_activation='tan'.*did you mean 'tanh'"),
+        ({"std_activation": "relu"}, "initial_std=1.0: must be larger: std_activation='relu'"),
         ({"std_parametrization": "square"}, "std_parametrization"),
         ({"initial_std": 0.0}, "initial_std"),
         ({"value_head": "twohot"}, "two_hot"),

@@ -268,6 +268,23 @@ class TestSettings:
         assert load(tmp_path).env_parameters == {"gravity": 9.5}
         assert "hidden_sizes: [32, 16]" in (tmp_path / "config.yaml").read_text()
 
+    @pytest.mark.parametrize(
+        ("text", "layers"),
+        [
+            ("(16,3,1),(32,3,2,1)", ((16, 3, 1), (32, 3, 2, 1))),
+            ("[[16, 3, 1, 1]]", ((16, 3, 1, 1),)),
+            ("((16,3,1),)", ((16, 3, 1),)),
+        ],
+    )
+    def test_convolutions_as_text(self, tmp_path, text, layers):
+        given = {"torso": "conv1d", "convolutions": text, "coordinates": "true", "pooling": "spatial_softargmax"}
+        settings = make_settings("ppo", "CartPole-v1", config=given)
+        assert settings.config["convolutions"] == layers and settings.config["coordinates"] is True
+        save(settings, tmp_path)
+        assert load(tmp_path) == settings
+        words = "a list of 3 values or a list of 4 values"
+        assert words in refused(make_settings, "ppo", "CartPole-v1", config={**given, "convolutions": "(16,3,1)"})
+
     def test_numbers_may_be_edited_by_hand(self, tmp_path):
         save(make_settings("ppo", "CartPole-v1"), tmp_path)
         path = tmp_path / "config.yaml"

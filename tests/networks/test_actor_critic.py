@@ -5,8 +5,8 @@ import pytest
 
 from jaxrl.networks.actor_critic import Actor, Critic, Layers
 from jaxrl.networks.ensemble import Ensemble
+from jaxrl.networks.initializers import symmetric_uniform
 from jaxrl.networks.policies import DeterministicHead, SquashedGaussianHead
-from jaxrl.networks.torsos import symmetric_uniform
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.networks.activations import ACTIVATIONS
 from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, SquashedGaussian
 from jaxrl.networks.policies import CategoricalHead, GaussianHead, policy_head, raw_std, std_from
 
@@ -123,6 +125,60 @@ def test_below_the_floor_there_is_a_gradient(parametrization):
 def test_a_deviation_below_its_floor_is_refused():
     with pytest.raises(ValueError, match="initial_std"):
         raw_std(0.05, "softplus", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("activation", "parametrization", "std"),
+    [
+        ("tanh", "exp", 1.0),
+        ("tanh", "exp", 0.5),
+        ("relu", "exp", 1.5),
+        ("sigmoid", "softplus", 1.0),
+        ("elu", "linear", 0.5),
+    ],
+)
+@pytest.mark.parametrize("state_dependent", [False, True])
+def test_the_activation_before_the_deviation(rng, key, activation, parametrization, std, state_dependent):
+    head = GaussianHead(
+        2, math.log(std), parametrization=parametrization, std_activation=activation, state_dependent=state_dependent
+    )
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    params = jax.tree.map(jnp.asarray, head.init(key, x))
+    # It starts as asked for.
+    np.testing.assert_allclose(jnp.exp(head.apply(params, x).log_std), std, rtol=0.05 if state_dependent else 1e-4)
+    # And is std_from(activation(number)) wherever the number is.
+    params = jax.tree.map(lambda p: p + rng.normal(size=p.shape).astype(np.float32), params)
+    p = params["params"]
+    raw = x @ p["Dense_1"]["kernel"] + p["Dense_1"]["bias"] if state_dependent else jnp.tile(p["log_std"], (4, 1))
+    want = std_from(ACTIVATIONS[activation](raw), parametrization)
+    np.testing.assert_allclose(jnp.exp(head.apply(params, x).log_std), want, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("std", "activation", "words"),
+    [
+        # exp makes 1 of 0, which is the end of what these give, and there relu has no gradient.
+        (1.0, "relu", "initial_std=1.0: must be larger: std_activation='relu' rises from 0 to inf, .*'exp' .* of 0"),
+        (1.0, "sigmoid", "initial_std=1.0: must be larger"),
+        (3.0, "tanh", r"initial_std=3.0: must be smaller: std_activation='tanh' rises from -1 to 1, .* of 1\.1"),
+    ],
+)
+def test_a_deviation_that_an_activation_does_not_reach(std, activation, words):
+    with pytest.raises(ValueError, match=words):
+        raw_std(std, "exp", activation=activation)
+
+
+@pytest.mark.parametrize("continuous", ["gaussian", "squashed_gaussian", "beta"])
+def test_the_weights_of_every_head(key, continuous):
+    space = spaces.Dict(
+        a=spaces.Discrete(3), b=spaces.Box(-1, 1, (2,)), c=spaces.Tuple([spaces.MultiBinary(2)]),
+        d=spaces.MultiDiscrete([2, 4]),
+    )  # fmt: skip
+    head = policy_head(space, continuous, nn.initializers.constant(0.02))
+    kernels = [p for path, p in jax.tree.leaves_with_path(head.init(key, jnp.ones(5))) if "kernel" in str(path)]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        np.testing.assert_array_equal(kernel, np.full(kernel.shape, 0.02, np.float32))
 
 
 @pytest.mark.parametrize("squashed", [False, True])
