@@ -75,8 +75,7 @@ class DiagonalGaussian(NamedTuple):
     def log_prob(self, action: Array) -> Array:
         """``[...]`` joint log-density of ``[..., n]``."""
         chex.assert_equal_shape_suffix([action, self.mean], 1)
-        z = (action - self.mean) * jnp.exp(-self.log_std)
-        return -jnp.sum(0.5 * z**2 + self.log_std + 0.5 * math.log(2 * math.pi), axis=-1)
+        return _standard_log_prob((action - self.mean) * jnp.exp(-self.log_std), self.log_std)
 
     def entropy(self) -> Array:
         """``[...]`` joint differential entropy in nats."""
@@ -111,9 +110,9 @@ class SquashedGaussian(NamedTuple):
 
     def sample_and_log_prob(self, *, seed: Array) -> tuple[Array, Array]:
         """A sample and its log-density, exact however near to a bound the action is."""
-        gaussian = DiagonalGaussian(self.mean, self.log_std)
-        u = gaussian.sample(seed=seed)
-        return jnp.tanh(u), gaussian.log_prob(u) - _log_tanh_slope(u)
+        z = jax.random.normal(seed, self.mean.shape)
+        u = self.mean + jnp.exp(self.log_std) * z
+        return jnp.tanh(u), _standard_log_prob(z, self.log_std) - _log_tanh_slope(u)
 
     def log_prob(self, action: Array) -> Array:
         """``[...]`` joint log-density of ``[..., n]``; float32 knows actions next to a bound only roughly."""
@@ -134,6 +133,11 @@ class SquashedGaussian(NamedTuple):
     def kl_divergence(self, other: SquashedGaussian) -> Array:
         """``[...]`` ``KL(self || other)`` in nats: that of the Gaussians, since tanh is one-to-one."""
         return DiagonalGaussian(self.mean, self.log_std).kl_divergence(DiagonalGaussian(other.mean, other.log_std))
+
+
+def _standard_log_prob(z: Array, log_std: Array) -> Array:
+    """``[...]`` joint log-density of a Gaussian where it is ``z`` ``[..., n]`` deviations from its mean."""
+    return -jnp.sum(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 
 
 def _log_tanh_slope(u: Array) -> Array:

@@ -39,6 +39,17 @@ class HostTrainState(NamedTuple):
     iteration: Counter
 
 
+class _Left(NamedTuple):
+    """What an iteration leaves to be done at the beginning of the next."""
+
+    steps: PyTree
+    """To be stored, ``[S, T, ...]``."""
+    losses: PyTree
+    """To be summed."""
+    iteration: Counter
+    """In which the steps were taken."""
+
+
 class HostRunner:
     """A ``Runner`` on environments of the host.
 
@@ -101,8 +112,7 @@ class HostRunner:
             observation = self._observation
             action = jax.device_get(self._run("random", state.key, np.int32(t), observation))
             record = self._transition(observation, action, self._step(action))
-            agent, buffer = self._store(state, state.agent, state.buffer, [record])
-            state = state._replace(agent=agent, buffer=buffer)
+            state = self._store(state, _over_time([record]), state.iteration)
         return state
 
     def template(self) -> HostTrainState:
@@ -112,11 +122,8 @@ class HostRunner:
     def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
         """Go on for some iterations and report them."""
         episodes = [_HostEpisodes() for _ in self.seeds]
-        one = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
-        losses = None
-        for _ in range(iterations):
-            state, metrics = one(state, episodes)
-            losses = metrics if losses is None else self._run("sum", losses, metrics)
+        go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
+        state, losses = go_on(state, iterations, episodes)
         stacked = EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*(e.sums() for e in episodes), strict=True)))
         report = self._run("summarize", stacked, losses or {}, np.int32(iterations), state.iteration, state.agent)
         return state, jax.device_get(report)
@@ -175,55 +182,93 @@ class HostRunner:
             vector.close()
         self._vectors = []
 
-    # One iteration.
+    # Iterations. Each kind returns the state after them and the sums of their metrics.
 
-    def _on_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
-        carry, records = state.carry, []
-        for t in range(self.agent.feed.rollout_length):
-            observation = self._observation
-            action, carry, extras = self._run(
-                "act", state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
+    def _on_policy(
+        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+    ) -> tuple[HostTrainState, PyTree]:
+        sums = None
+        for _ in range(iterations):
+            carry, records = state.carry, []
+            for t in range(self.agent.feed.rollout_length):
+                observation = self._observation
+                action, carry, extras = self._act(state, carry, t)
+                action, extras = jax.device_get((action, extras))
+                step = self._step(action)
+                carry = self._after(carry, step)
+                transition, valid = self._transition(observation, action, step)
+                records.append((transition, extras, valid))
+                self._count(episodes, step)
+            agent, losses, iteration = self._run(
+                "update", state.agent, _over_time(records), state.carry, state.key, state.iteration, self.hp
             )
-            action, extras = jax.device_get((action, extras))
-            step = self._step(action)
-            carry = self._after(carry, step)
-            transition, valid = self._transition(observation, action, step)
-            records.append((transition, extras, valid))
-            self._count(episodes, step)
-        agent, losses, iteration = self._run(
-            "update", state.agent, _over_time(records), state.carry, state.key, state.iteration, self.hp
-        )
-        return state._replace(agent=agent, carry=carry, iteration=iteration), losses
+            state, sums = state._replace(agent=agent, carry=carry, iteration=iteration), self._sum(sums, losses)
+        return state, sums
 
-    def _off_policy(self, state: HostTrainState, episodes: list[_HostEpisodes]) -> tuple[HostTrainState, PyTree]:
-        carry, agent, buffer, records = state.carry, state.agent, state.buffer, []
-        for t in range(self.agent.feed.steps_per_update):
-            observation = self._observation
-            action, carry, _ = self._run(
-                "act", state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
-            )
-            if self.overlap and t == 0:
+    def _off_policy(
+        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+    ) -> tuple[HostTrainState, PyTree]:
+        sums = left = None
+        for _ in range(iterations):
+            state, sums, action, carry = self._begin(state, sums, left)
+            if self.overlap:
                 # Dispatched before the action is waited for, so that one update begins where the last one ends.
-                agent, buffer, losses, iteration = self._learn(state, agent, buffer)
-            action = jax.device_get(action)
-            step = self._step(action)
-            carry = self._after(carry, step)
-            records.append(self._transition(observation, action, step))
-            self._count(episodes, step)
-        agent, buffer = self._store(state, agent, buffer, records)
-        if not self.overlap:
-            agent, buffer, losses, iteration = self._learn(state, agent, buffer)
-        return state._replace(agent=agent, carry=carry, buffer=buffer, iteration=iteration), losses
+                agent, buffer, losses, iteration = self._learn(state)
+            records = []
+            for t in range(self.agent.feed.steps_per_update):
+                observation = self._observation
+                if t > 0:
+                    action, carry, _ = self._act(state, carry, t)
+                action = jax.device_get(action)
+                step = self._step(action)
+                carry = self._after(carry, step)
+                records.append(self._transition(observation, action, step))
+                self._count(episodes, step)
+            steps = _over_time(records)
+            if self.overlap:
+                left = _Left(steps, losses, state.iteration)
+            else:
+                agent, buffer, losses, iteration = self._learn(self._store(state, steps, state.iteration))
+                sums = self._sum(sums, losses)
+            state = HostTrainState(agent, carry, buffer, state.key, iteration)
+        if left is not None:
+            state, sums = self._store(state, left.steps, left.iteration), self._sum(sums, left.losses)
+        return state, sums
 
-    def _learn(self, state: HostTrainState, agent: PyTree, buffer: PyTree) -> tuple[PyTree, PyTree, PyTree, Counter]:
-        return self._run("learn", agent, buffer, state.key, state.iteration, self.hp)
+    def _begin(
+        self, state: HostTrainState, sums: PyTree, left: _Left | None
+    ) -> tuple[HostTrainState, PyTree, PyTree, PyTree]:
+        """Do what the last iteration has left, and choose the first action: all in one call, since a call costs as much
+        as either."""
+        if left is None:
+            action, carry, _ = self._act(state, state.carry, 0)
+            return state, sums, action, carry
+        if sums is None:
+            sums = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses)
+        agent, buffer, sums, action, carry = self._run(
+            ("begin", self.agent.feed.steps_per_update), state.agent, state.buffer, sums, left, self._observation,
+            state.carry, state.key, state.iteration, self.hp,
+        )  # fmt: skip
+        agent = state.agent if self.agent.observe is None else agent
+        return state._replace(agent=agent, buffer=buffer), sums, action, carry
 
-    def _store(self, state: HostTrainState, agent: PyTree, buffer: PyTree, records: list[Any]) -> tuple[PyTree, PyTree]:
+    def _act(self, state: HostTrainState, carry: PyTree, t: int) -> tuple[PyTree, PyTree, PyTree]:
+        return self._run(
+            "act", state.agent, self._observation, carry, state.key, state.iteration, np.int32(t), self.hp
+        )
+
+    def _learn(self, state: HostTrainState) -> tuple[PyTree, PyTree, PyTree, Counter]:
+        return self._run("learn", state.agent, state.buffer, state.key, state.iteration, self.hp)
+
+    def _store(self, state: HostTrainState, steps: PyTree, iteration: Counter) -> HostTrainState:
         """Add consecutive steps to the buffer, and have the algorithm observe them, each in one call."""
-        steps, count = _over_time(records), len(records)
+        agent, count = state.agent, steps[0].reward.shape[1]
         if self.agent.observe is not None:
-            agent = self._run(("observe", count), agent, *steps, state.iteration, self.hp)
-        return agent, self._run(("add", count), buffer, *steps, state.iteration, self.hp)
+            agent = self._run(("observe", count), agent, *steps, iteration, self.hp)
+        return state._replace(agent=agent, buffer=self._run(("add", count), state.buffer, *steps, iteration, self.hp))
+
+    def _sum(self, sums: PyTree, losses: PyTree) -> PyTree:
+        return losses if sums is None else self._run("sum", sums, losses)
 
     # The simulators.
 
@@ -299,6 +344,8 @@ class _Programs:
         elif base == "learn":
             # The state before it still acts while it runs.
             donate = (1,) if self.run.overlap else (0, 1)
+        elif base == "begin":
+            donate = (1, 2) if self.agent.observe is None else (0, 1, 2)
         if not axes:
             return jax.jit(function)
         lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 else over_lanes(function, 1, axes)
@@ -339,6 +386,19 @@ class _Programs:
             return self.agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
 
         return act, (0, 0, 0, 0, 0, None, None)
+
+    def _begin(self):
+        (act, _), (add, _), (observe, _) = self._act(), self._add(), self._observe()
+
+        def begin(agent_state, replay, sums, left, observation, carry, key, iteration, hp):
+            replay = add(replay, *left.steps, left.iteration, hp)
+            sums = jax.tree.map(jnp.add, sums, left.losses)
+            if self.agent.observe is not None:
+                agent_state = observe(agent_state, *left.steps, left.iteration, hp)
+            action, carry, _ = act(agent_state, observation, carry, key, iteration, 0, hp)
+            return () if self.agent.observe is None else agent_state, replay, sums, action, carry
+
+        return begin, (0, 0, 0, 0, 0, 0, 0, 0, None)
 
     def _act_deterministic(self, explore: bool = False):
         def act(agent_state, observation, carry, key, iteration, t, hp):

@@ -186,9 +186,13 @@ def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overla
     recorded(CompiledVector, "receive", "receive")
     recorded(HostRunner, "_run")
     run.advance(state, 2)
-    first, second = ["act", "send", "receive"], ["act", "send", "receive"]
-    iteration = ["act", "learn", "send", "receive", *second, "add"] if overlap else [*first, *second, "add", "learn"]
-    assert events == [*iteration, *iteration, "sum", "summarize"]
+    step = ["act", "send", "receive"]
+    if overlap:
+        rest = ["learn", "send", "receive", *step]
+        assert events == ["act", *rest, "begin", *rest, "add", "sum", "summarize"]
+    else:
+        iteration = [*step, *step, "add", "learn"]
+        assert events == [*iteration, *iteration, "sum", "summarize"]
 
 
 class NextStep(CompiledVector):
