@@ -21,6 +21,7 @@ from jaxrl.algorithms import (
     qr_dqn,
     rainbow,
     redq,
+    rnd,
     sac,
     sac_discrete,
     td3,
@@ -53,6 +54,7 @@ ALGORITHMS: dict[str, ModuleType] = {
     "npg": npg,
     "trpo": trpo,
     "impala": impala,
+    "rnd": rnd,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -72,5 +74,5 @@ def get(name: str) -> ModuleType:
 
 __all__ = [
     "ALGORITHMS", "a2c", "a3c", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn", "munchausen_dqn", "npg",
-    "ppo", "pqn", "qr_dqn", "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc", "trpo", "vpg",
+    "ppo", "pqn", "qr_dqn", "rainbow", "redq", "rnd", "sac", "sac_discrete", "td3", "tqc", "trpo", "vpg",
 ]  # fmt: skip
