@@ -103,6 +103,9 @@ MEMORY = (
 """Of CartPole without velocities, with memory and without."""
 LSTM = ("--config.actor_rnn", "lstm", "--config.critic_rnn", "lstm", "--config.sequence_length", "32")
 GRU = ("--config.actor_rnn", "gru", "--config.critic_rnn", "gru", "--config.sequence_length", "32")
+DEEP_SEA = ("--env.size", "16")
+WITHOUT_CURIOSITY = ("--config.num_envs", "16", "--hp.learning_rate", "1e-3")
+"""What of the preset ``rnd/DeepSea-bsuite`` is PPO's."""
 MINATAR = ("Asterix-MinAtar", "Breakout-MinAtar", "Freeway-MinAtar", "SpaceInvaders-MinAtar")
 
 MATRIX = (
@@ -125,6 +128,8 @@ MATRIX = (
     Row("a3c", "CartPole-v1", 500_000, 8, mean_at_least=475.0, in_threads=True),
     Row("impala", "CartPole-v1", 1_000_000, 8, mean_at_least=475.0),
     Row("appo", "CartPole-v1", 500_000, 8, mean_at_least=475.0),
+    Row("rnd", "DeepSea-bsuite", 200_000, 8, mean_at_least=0.9, options=DEEP_SEA),
+    Row("ppo", "DeepSea-bsuite", 200_000, 8, options=(*DEEP_SEA, *WITHOUT_CURIOSITY)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *LSTM)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, mean_at_least=400.0, options=(*MEMORY, *GRU)),
     Row("ppo", "jaxrl.envs.toys:cartpole_positions", 300_000, 5, options=MEMORY),

@@ -22,6 +22,7 @@ from jaxrl.algorithms import (
     qr_dqn,
     rainbow,
     redq,
+    rnd,
     sac,
     sac_discrete,
     td3,
@@ -55,6 +56,7 @@ ALGORITHMS: dict[str, ModuleType] = {
     "trpo": trpo,
     "impala": impala,
     "appo": appo,
+    "rnd": rnd,
 }
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
@@ -74,6 +76,6 @@ def get(name: str) -> ModuleType:
 
 __all__ = [
     "ALGORITHMS", "a2c", "a3c", "appo", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn",
-    "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn", "rainbow", "redq", "sac", "sac_discrete", "td3", "tqc", "trpo",
-    "vpg",
+    "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn", "rainbow", "redq", "rnd", "sac", "sac_discrete", "td3", "tqc",
+    "trpo", "vpg",
 ]  # fmt: skip

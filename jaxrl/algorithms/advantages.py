@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxrl import normalization, observations
@@ -28,6 +29,17 @@ class Estimates(NamedTuple):
     """The critic's, as it was; in the units of its outputs."""
     target: Array
     """What it is to be; likewise. With vector rewards these two are ``[T, B, K]``."""
+
+
+class Streams(NamedTuple):
+    """How the K rewards of a vector differ. Without it they have one discount, and their advantages are added up."""
+
+    discount: Array
+    """``[K]`` gamma."""
+    weight: Array
+    """``[K]`` of the advantages in their sum."""
+    episodic: tuple[bool, ...]
+    """Whether a return ends with its episode; else it goes on in the next one."""
 
 
 def ended(rollout: Rollout) -> Array:
@@ -95,6 +107,7 @@ def estimate(
     hp: Any,
     *,
     reward_to_go: bool = False,
+    streams: Streams | None = None,
 ) -> tuple[Estimates, Normalizers]:
     """Generalised advantage estimates and targets of a rollout, and the statistics that it has joined.
 
@@ -106,16 +119,20 @@ def estimate(
         hp: with ``discount`` and ``gae_lambda``.
         reward_to_go: whether the targets are Monte Carlo returns, bootstrapped where the rollout ends, and not
             advantage plus value.
+        streams: how the rewards of a vector differ; its discounts are in the place of ``hp.discount``.
     """
     t, c = rollout.transitions, networks.config
-    reward, normalizers = normalize_rewards(networks, normalizers, rollout, hp.discount)
+    discount = hp.discount if streams is None else streams.discount
+    reward, normalizers = normalize_rewards(networks, normalizers, rollout, discount)
     policy = Policy(params, normalizers.observation)
     value, next_value = values(networks, policy, t, rollout.extras.get("carry", ()))
     value, next_value = (networks.value_of(x, normalizers) for x in (value, next_value))
     over = [x.reshape(x.shape + (1,) * (value.ndim - x.ndim)) for x in (t.terminated, t.truncated)]
     over = [jnp.broadcast_to(x, value.shape) for x in over]
-    advantage = generalized_advantage_estimation(reward, value, next_value, *over, hp.discount, hp.gae_lambda)
-    target = lambda_returns(reward, next_value, *over, hp.discount, 1.0) if reward_to_go else advantage + value
+    if streams is not None:
+        next_value, over = _across_episodes(streams, value, next_value, *over)
+    advantage = generalized_advantage_estimation(reward, value, next_value, *over, discount, hp.gae_lambda)
+    target = lambda_returns(reward, next_value, *over, discount, 1.0) if reward_to_go else advantage + value
     if c.normalize_value:
         # The statistics take both, one after the other, each normalised by what there is by then, as rl_games has it.
         known = normalizers.value
@@ -125,8 +142,23 @@ def estimate(
         target = normalization.apply(after_both, target, c.value_clip)
         normalizers = normalizers._replace(value=after_both)
     if networks.spec.reward_shape:
-        advantage = jnp.sum(advantage, axis=-1)
+        advantage = jnp.sum(advantage if streams is None else streams.weight * advantage, axis=-1)
     return Estimates(advantage, value, target), observe(networks, normalizers, rollout)
+
+
+def _across_episodes(
+    streams: Streams, value: Array, next_value: Array, terminated: Array, truncated: Array
+) -> tuple[Array, list[Array]]:
+    """What a return that is not episodic bootstraps from, and where returns end, all ``[T, B, K]``.
+
+    After the last step of an episode comes the first of the next. Where the rollout ends in between, that is not known,
+    and the true successor's value takes its place. A dummy step of a host environment is one that leads from the end of
+    an episode to the next.
+    """
+    goes_on = ~np.array(streams.episodic)
+    following = jnp.concatenate([value[1:], next_value[-1:]])
+    next_value = jnp.where(goes_on & (terminated | truncated), following, next_value)
+    return next_value, [jnp.where(goes_on, False, x) for x in (terminated, truncated)]
 
 
 class Steps(NamedTuple):

@@ -309,14 +309,18 @@ class Networks:
 
     def value(self, params: PyTree, normalizers: Normalizers, observation: PyTree) -> Array:
         """``[B]`` values of observations that begin an episode; of vector rewards, the sum of their values."""
+        value = self.values(params, normalizers, observation)
+        return jnp.sum(value, axis=-1) if self.spec.reward_shape else value
+
+    def values(self, params: PyTree, normalizers: Normalizers, observation: PyTree) -> Array:
+        """``[B]`` the same, but ``[B, K]`` of vector rewards, each by itself."""
         batch_size = jax.tree.leaves(observation)[0].shape[0]
         policy, carry = Policy(params, normalizers.observation), self.initial_carry(batch_size)
         if not self.config.recurrent:
             output = self.critic(policy, observation, (), None)
         else:
             output = self.critic(policy, jax.tree.map(lambda x: x[None], observation), carry, None)[0]
-        value = self.value_of(output, normalizers)
-        return jnp.sum(value, axis=-1) if self.spec.reward_shape else value
+        return self.value_of(output, normalizers)
 
 
 class _Actor(nn.Module):

@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrl import normalization
 from jaxrl.algorithms import advantages, minibatches, policy_value
-from jaxrl.algorithms.advantages import Batch, Steps
+from jaxrl.algorithms.advantages import Batch, Steps, Streams
 from jaxrl.algorithms.policy_value import ACTOR, BOTH, Networks, Normalizers, Policy
 from jaxrl.losses.policy_gradient import (
     adapt_to_kl,
@@ -169,6 +169,7 @@ def make(
     config: Config = Config(),
     networks: Networks | None = None,
     auxiliary: AuxiliaryLoss | None = None,
+    streams: Callable[[Any], Streams] | None = None,
 ) -> Algorithm[State]:
     """Build PPO for an environment.
 
@@ -178,6 +179,7 @@ def make(
         config: static configuration.
         networks: by default those of ``policy_value.make_networks``.
         auxiliary: a loss of one's own. Its parameters are in ``State.params`` under ``auxiliary``, and it is reported.
+        streams: ``streams(hp)``, how the rewards of a vector differ.
 
     Raises:
         ValueError: for an action space that PPO's policies do not cover, or a torso that does not suit observations.
@@ -232,8 +234,9 @@ def make(
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
         estimates, normalizers = advantages.estimate(
-            networks, state.params, state.normalizers, batch, hp, reward_to_go=config.reward_to_go
-        )
+            networks, state.params, state.normalizers, batch, hp,
+            reward_to_go=config.reward_to_go, streams=None if streams is None else streams(hp),
+        )  # fmt: skip
         if config.normalize_advantage and config.advantage_scope != "minibatch":
             weight = 1 - hp.advantage_momentum if running else None
             estimates, normalizers = advantages.over_the_rollout(config, normalizers, estimates, batch, weight)

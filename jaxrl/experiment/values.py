@@ -90,6 +90,11 @@ BOUNDS: dict[str, Bounds] = {
     "clip_rho": POSITIVE,
     "clip_c": POSITIVE,
     "clip_policy_rho": POSITIVE,
+    "extrinsic_coefficient": NON_NEGATIVE,
+    "intrinsic_coefficient": NON_NEGATIVE,
+    "intrinsic_discount": UNIT,
+    "predictor_learning_rate": POSITIVE,
+    "predictor_share": UNIT,
 }
 """Ranges by the name of a hyper-parameter, whatever the algorithm; the others must only be finite."""
 

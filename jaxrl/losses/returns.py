@@ -56,8 +56,8 @@ def generalized_advantage_estimation(
         next_value: ``[T, ...]`` values of the true successors (never those after a reset).
         terminated: ``[T, ...]`` booleans.
         truncated: ``[T, ...]`` booleans.
-        discount: gamma.
-        gae_lambda: lambda.
+        discount: gamma, a scalar or an array that broadcasts to ``[T, ...]``.
+        gae_lambda: lambda, likewise.
 
     Returns:
         ``[T, ...]`` advantages; the lambda-returns are ``advantages + value``.

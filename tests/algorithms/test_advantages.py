@@ -132,6 +132,40 @@ def test_estimates_of_vector_rewards_are_summed_over_them(rng, key):
         np.testing.assert_allclose(got.target[t], want + value[t], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("to_go", [False, True])
+def test_streams_of_rewards_have_their_own_discounts_weights_and_ends(rng, key, to_go):
+    networks = policy_value.make_networks(spec_of(reward_shape=(2,)), CONFIG)
+    params, transitions = networks.init(key), steps(rng, (2,))
+    transitions.terminated[-1], transitions.truncated[-1] = [True, False, False], [False, True, False]
+    hp = ppo.Hyperparameters(discount=0.1, gae_lambda=0.8)
+    streams = advantages.Streams(jnp.array([0.9, 0.7]), jnp.array([2.0, 0.5]), (True, False))
+    rollout, normalizers = Rollout(transitions, {}, ()), networks.init_normalizers()
+    estimate = functools.partial(advantages.estimate, networks, params, normalizers, rollout, hp, reward_to_go=to_go)
+    got, _ = estimate(streams=streams)
+    value, successor = map(np.asarray, advantages.values(networks, Policy(params, ()), transitions, ()))
+    want, ends = np.zeros((T, B, 2)), transitions.terminated | transitions.truncated
+    total = np.array(successor[-1])
+    last = np.zeros((B, 2))
+    for t in reversed(range(T)):
+        # The first ends with its episode.
+        following = np.where(transitions.terminated[t], 0, successor[t, :, 0])
+        delta = transitions.reward[t, :, 0] + 0.9 * following - value[t, :, 0]
+        last[:, 0] = delta + 0.9 * 0.8 * np.where(ends[t], 0, last[:, 0])
+        total[:, 0] = transitions.reward[t, :, 0] + 0.9 * np.where(ends[t], following, total[:, 0])
+        # After the end of an episode the second has the next one's first observation before it.
+        following = value[t + 1, :, 1] if t + 1 < T else successor[t, :, 1]
+        following = np.where(ends[t], following, successor[t, :, 1])
+        last[:, 1] = transitions.reward[t, :, 1] + 0.7 * following - value[t, :, 1] + 0.7 * 0.8 * last[:, 1]
+        total[:, 1] = transitions.reward[t, :, 1] + 0.7 * total[:, 1]
+        want[t] = last
+        target = total if to_go else want[t] + value[t]
+        np.testing.assert_allclose(got.target[t], target, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.advantage, want @ [2.0, 0.5], rtol=1e-4, atol=1e-5)
+    if not to_go:
+        alike = advantages.Streams(jnp.array([0.1, 0.1]), jnp.ones(2), (True, True))
+        np.testing.assert_allclose(estimate(streams=alike)[0].advantage, estimate()[0].advantage, rtol=1e-6)
+
+
 def test_monte_carlo_targets(rng, key):
     networks = policy_value.make_networks(spec_of(), CONFIG)
     params, transitions = networks.init(key), steps(rng)

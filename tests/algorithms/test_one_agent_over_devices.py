@@ -12,7 +12,7 @@ import dataclasses, sys
 import jax, jax.numpy as jnp, numpy as np
 from gymnasium import spaces
 from jax.sharding import Mesh, PartitionSpec as P
-from jaxrl.algorithms import a2c, impala, npg, ppo, trpo
+from jaxrl.algorithms import a2c, impala, npg, ppo, rnd, trpo
 from jaxrl.types import Rollout, Spec, Transition
 
 T, B = 4, 16
@@ -40,24 +40,27 @@ def same(module, maps, **settings):
     start, small = whole.init(key, hp), shard.init(key, hp)
     want, told = jax.jit(whole.update)(start, batch, key, hp)
     update = lambda state, batch: shard.update(state, batch, key, hp)
-    parts = jax.tree.map(lambda x: P(), start)
-    if not isinstance(want.normalizers.sums, tuple):
-        parts = parts._replace(normalizers=parts.normalizers._replace(sums=P("devices")))
+    sums = lambda path: jax.tree_util.keystr(path).endswith("sums")
+    parts = jax.tree.map_with_path(lambda path, x: P("devices") if sums(path) else P(), start)
+    own = lambda state: state.ppo if module is rnd else state
     for kind in maps:
         if kind == "pmap":
             shards = jax.tree.map(lambda x: jnp.stack(jnp.split(x, 8, axis=1)), batch)
             got, info = jax.pmap(update, axis_name="devices", in_axes=(None, 0))(small, shards)
             for i in range(8):
-                jax.tree.map(lambda a, b: close(a[i], b), got.params, want.params)
+                jax.tree.map(lambda a, b: close(a[i], b), own(got).params, own(want).params)
             continue
         sharded = jax.shard_map(
             update, mesh=mesh, in_specs=(parts, P(None, "devices")), out_specs=(parts, P()), check_vma=kind == "checked"
         )
         got, info = jax.jit(sharded)(start, batch)
-        jax.tree.map(close, got.params, want.params)
-        jax.tree.map(close, got.normalizers, want.normalizers)
+        jax.tree.map(close, own(got).params, own(want).params)
+        jax.tree.map(close, own(got).normalizers, own(want).normalizers)
+        if module is rnd:
+            jax.tree.map(close, got[2:], want[2:])
         # Adam hides a factor of the gradient, so what is told of it counts too.
-        for name in {"loss", "grad_norm", "kl", "value_loss"} & told.metrics.keys():
+        told_of = {"loss", "grad_norm", "kl", "value_loss", "intrinsic_reward", "predictor_loss"}
+        for name in told_of & told.metrics.keys():
             close(info.metrics[name], told.metrics[name])
         print(module.__name__, kind, sorted(told.metrics))
 
@@ -75,6 +78,9 @@ CASES = {
     "npg": lambda: same(npg, ("checked",)),
     "a2c": lambda: same(a2c, ("checked",)),
     "impala": lambda: same(impala, ("checked",)),
+    "rnd": lambda: same(
+        rnd, ("pmap", "checked", "unchecked"), num_epochs=2, num_minibatches=1, microbatch_size=4, **normalized
+    ),
 }
 CASES[sys.argv[1]]()
 print("the same")
@@ -82,7 +88,7 @@ print("the same")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["ppo", "microbatches", "trpo", "npg", "a2c", "impala"])
+@pytest.mark.parametrize("case", ["ppo", "microbatches", "trpo", "npg", "a2c", "impala", "rnd"])
 def test_shards_give_the_numbers_of_one_device(case):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "NPROC": "16", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", SCRIPT, case]

@@ -1,5 +1,6 @@
 """Every algorithm against the probing environments, whose exact values are known."""
 
+import dataclasses
 import functools
 
 import jax
@@ -25,6 +26,7 @@ from jaxrl.algorithms import (
     qr_dqn,
     rainbow,
     redq,
+    rnd,
     sac,
     sac_discrete,
     td3,
@@ -45,6 +47,12 @@ def make_ppo(spec, **switches):
     )  # fmt: skip
     hp = ppo.Hyperparameters(learning_rate=linear(1e-2, 0.0, fraction=1.0), discount=DISCOUNT, entropy_coefficient=0.0)
     return ppo.make(spec, config), hp, 16_000
+
+
+def make_rnd(spec):
+    agent, hp, steps = make_ppo(spec)
+    config = rnd.Config(**dataclasses.asdict(agent.config))
+    return rnd.make(spec, config), rnd.Hyperparameters(**vars(hp), intrinsic_coefficient=0.1), steps
 
 
 def make_ppo_dialect(spec, hp=None, steps=16_000, **switches):
@@ -126,6 +134,7 @@ VARIANTS = {
         make_ppo_dialect, hp={"critic_learning_rate": linear(1e-2, 0.0, fraction=1.0)}, separate_optimizers=True,
         kl_stop="k3", critic_epochs=4, critic_minibatches=2,
     ),
+    "rnd": make_rnd,
     "a2c": functools.partial(make_one_step, a2c),
     "a3c": functools.partial(make_one_step, a3c, num_workers=4),
     "impala": functools.partial(make_one_step, impala),
@@ -159,7 +168,7 @@ THOROUGH = (
 RECURRENT = ("ppo-lstm", "ppo-gru-critic", "impala-lstm")
 NOT_QUICK = (
     "ppo-gru-critic", "ppo-normalised", "ppo-two-hot", "ppo-kl-penalty", "ppo-adaptive", "ppo-separate", "impala-lstm",
-    "dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means",
+    "rnd", "dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means",
     "sac_discrete-prioritized-3-step",
 )  # fmt: skip
 DISCRETE = {

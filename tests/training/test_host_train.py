@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrl import training
-from jaxrl.algorithms import ddpg, dqn, ppo, sac_discrete
+from jaxrl.algorithms import ddpg, dqn, ppo, rnd, sac_discrete
 from jaxrl.counters import Counter
 from jaxrl.envs import toys
 from jaxrl.envs.gymnax_adapter import make
@@ -74,6 +74,8 @@ def small(name, spec):
         }[name]
         sizes = {"num_envs": 2, "rollout_length": 16, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": (8,)}
         return ppo.make(spec, ppo.Config(**sizes, **switches))
+    if name == "rnd":
+        return rnd.make(spec, rnd.Config(num_envs=2, rollout_length=16, hidden_sizes=(8,)))
     replay = {"prioritized": True, "n_step": 3}
     module, switches = {
         "dqn": (dqn, {}),
@@ -102,7 +104,7 @@ def short_pendulum():
 @pytest.mark.parametrize(
     "name",
     [
-        "ppo", "ppo-recurrent", "ppo-goes-on", "ppo-vectors", "dqn", "dqn-prioritized", "ddpg-prioritized",
+        "ppo", "ppo-recurrent", "ppo-goes-on", "ppo-vectors", "rnd", "dqn", "dqn-prioritized", "ddpg-prioritized",
         "sac_discrete",
     ],
 )  # fmt: skip

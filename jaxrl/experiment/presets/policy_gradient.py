@@ -144,6 +144,26 @@ PRESETS = [
         {"num_envs": 16, "rollout_length": 32, "hidden_sizes": (64, 64), "activation": "tanh"},
     ),
     Preset(
+        name="rnd/DeepSea-bsuite",
+        algorithm="rnd",
+        env="DeepSea-bsuite",
+        source=(
+            "after Burda et al. 2018 (arXiv 1810.12894), appendix; chosen here for 16 x 16: fewer environments, dense "
+            "layers, larger learning rates, PPO's discount and entropy"
+        ),
+        hyperparameters={
+            "learning_rate": 1e-3,
+            "discount": 0.99,
+            "extrinsic_coefficient": 2.0,
+            "intrinsic_coefficient": 1.0,
+            "intrinsic_discount": 0.99,
+            "predictor_learning_rate": 1e-3,
+            "predictor_share": 1.0,
+        },
+        config={"num_envs": 16, "rollout_length": 128, "num_epochs": 4, "num_minibatches": 4},
+        total_steps=200_000,
+    ),
+    Preset(
         name="trpo/Pendulum-v1",
         algorithm="trpo",
         env="Pendulum-v1",
