@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl import observations
+from jaxrl import spaces as jax_spaces
 from jaxrl.counters import Counter
 from jaxrl.envs.host import HostEnvironment, HostStep
 from jaxrl.schedules import resolve
@@ -26,6 +28,9 @@ from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
 from jaxrl.training.train import check_spec
 from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
 from jaxrl.validation import require
+
+RANDOM_AHEAD = 64
+"""Steps whose random actions are drawn in one call, where they do not depend on a mask."""
 
 
 class HostTrainState(NamedTuple):
@@ -99,6 +104,7 @@ class HostRunner:
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._vectors: list[Any] = []
         self._observation: PyTree = None
+        self._masked = observations.action_mask(env.spec.observation_space, env.spec.action_space) is not None
 
     def init(self) -> HostTrainState:
         """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
@@ -108,12 +114,17 @@ class HostRunner:
 
     def random_steps(self, state: HostTrainState, count: int) -> HostTrainState:
         """Take so many random actions in each environment and store what happens; off-policy, the prefill."""
+        ahead, record = 1 if self._masked else RANDOM_AHEAD, None
         for t in range(count):
-            observation = self._observation
-            action = jax.device_get(self._run("random", state.key, np.int32(t), observation))
-            record = self._transition(observation, action, self._step(action))
-            state = self._store(state, _over_time([record]), state.iteration)
-        return state
+            if t % ahead == 0:
+                shown = self._observation if self._masked else ()
+                actions = jax.device_get(self._run("random", state.key, np.arange(t, t + ahead, dtype=np.int32), shown))
+            observation, action = self._observation, jax.tree.map(lambda x, i=t % ahead: x[:, i], actions)
+            self._send(action)
+            if record is not None:  # while the simulators step
+                state = self._store(state, _over_time([record]), state.iteration)
+            record = self._transition(observation, action, self._receive())
+        return state if record is None else self._store(state, _over_time([record]), state.iteration)
 
     def template(self) -> HostTrainState:
         """The shapes and dtypes of a state, for reading a checkpoint; nothing is started."""
@@ -369,12 +380,18 @@ class _Programs:
         return init, (0, None)
 
     def _random(self):
-        choose = at_random(self.agent)
+        agent, num_envs = self.agent, self.agent.feed.num_envs
+        choose = at_random(agent)
 
-        def random(key, t, observation):
-            num_envs = self.agent.feed.num_envs
-            act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t), num_envs)
-            return choose(observation, (), act_key)[0]
+        def random(key, steps, observation):
+            if not self.run._masked:
+                observation = jax_spaces.zeros(agent.spec.observation_space, (num_envs,))
+
+            def one(t):
+                act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t), num_envs)
+                return choose(observation, (), act_key)[0]
+
+            return jax.vmap(one)(steps)
 
         return random, (0, None, 0)
 
