@@ -38,6 +38,8 @@ class Config:
     """Whether a batch of uniform replay may hold a transition twice."""
     prioritized: bool = False
     """Whether to sample in proportion to the last errors instead of uniformly."""
+    priority_epsilon: float = 1e-6
+    """The smallest priority, so that none is lost for ever."""
     frame_stack: int | None = None
     """Frames of an image observation, each stored once; 0 stores whole observations; by default what the
     environment says."""
@@ -60,6 +62,7 @@ class Config:
             self.min_n_step is None or 1 <= self.min_n_step <= self.n_step,
             "min_n_step", self.min_n_step, f"must be in [1, n_step={self.n_step}]",
         )  # fmt: skip
+        require(self.priority_epsilon > 0, "priority_epsilon", self.priority_epsilon, "must be positive")
         require(
             self.replacement or not self.prioritized, "replacement", self.replacement, "is for uniform replay alone"
         )
@@ -107,7 +110,10 @@ def make_buffer(spec: Spec, config: Config) -> Any:
         scalar(jnp.bool_),
         observation,
     )
-    replay = prioritized_replay if config.prioritized else partial(uniform_replay, replacement=config.replacement)
+    if config.prioritized:
+        replay = partial(prioritized_replay, priority_epsilon=config.priority_epsilon)
+    else:
+        replay = partial(uniform_replay, replacement=config.replacement)
     frame_stack = spec.frame_stack if config.frame_stack is None else config.frame_stack
     require(
         not config.frame_stack or is_image(spec.observation_space), "frame_stack", config.frame_stack,

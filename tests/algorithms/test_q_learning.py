@@ -277,3 +277,16 @@ def test_iqn_draws_as_many_quantiles_as_each_of_its_networks_is_to(double_q, rng
     assert acting.shape == (4, k) and len(np.unique(acting)) == 4 * k and acting_noise.per_row
     np.testing.assert_allclose(evaluating, [[0.25, 0.75]] * 4)
     assert no_noise is None
+
+
+def test_the_smallest_priority_is_the_configurations():
+    feed = dqn.make(SPEC, dqn.Config(prioritized=True, buffer_size=4, prefill=4, priority_epsilon=0.25)).feed
+    hp = dqn.Hyperparameters(priority_exponent=1.0, importance_exponent=1.0)
+    observation = jnp.zeros((1, 3))
+    step = Transition(observation, jnp.zeros(1, int), jnp.zeros(1), jnp.zeros(1, bool), jnp.zeros(1, bool), observation)
+    state = feed.buffer.add(feed.buffer.add(feed.buffer.init(), step), step)
+    state = feed.buffer.set_priorities(state, jnp.array([0, 1]), jnp.array([0.0, 0.75]), hp)
+    indices = feed.buffer.sample(state, jax.random.key(0), 400, hp).indices
+    assert np.mean(indices == 0) == 0.25  # stratified
+    with pytest.raises(ValueError, match="priority_epsilon=0.0: must be positive"):
+        dqn.Config(priority_epsilon=0.0)
