@@ -6,6 +6,7 @@ vmapped over the seeds, one compiled call for all.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -25,10 +26,14 @@ from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
 from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, repeat, set_pending
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
+from jaxrl.training.staged_scan import Divided, divide
 from jaxrl.training.train import check_spec
 from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
 from jaxrl.validation import require
 
+DRAWN_AHEAD = 64
+"""Iterations whose random numbers are drawn in one call, unless they take more memory than ``DRAWN_BYTES``."""
+DRAWN_BYTES = 64 * 2**20
 RANDOM_AHEAD = 64
 """Steps whose random actions are drawn in one call, where they do not depend on a mask."""
 
@@ -42,6 +47,13 @@ class HostTrainState(NamedTuple):
     """The ``Replay``; ``()`` on-policy."""
     key: Key
     iteration: Counter
+
+
+class _Drawn(NamedTuple):
+    """Random numbers of some iterations, and which of these is now."""
+
+    kept: PyTree
+    i: np.int32
 
 
 class _Left(NamedTuple):
@@ -201,9 +213,10 @@ class HostRunner:
         sums = None
         for _ in range(iterations):
             carry, records = state.carry, []
+            drawn = self._drawn(state, 0, None)
             for t in range(self.agent.feed.rollout_length):
                 observation = self._observation
-                action, carry, extras = self._act(state, carry, t)
+                action, carry, extras = self._act(state, carry, t, drawn)
                 action, extras = jax.device_get((action, extras))
                 step = self._step(action)
                 carry = self._after(carry, step)
@@ -219,17 +232,18 @@ class HostRunner:
     def _off_policy(
         self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
     ) -> tuple[HostTrainState, PyTree]:
-        sums = left = None
-        for _ in range(iterations):
-            state, sums, action, carry = self._begin(state, sums, left)
+        sums = left = drawn = None
+        for i in range(iterations):
+            drawn = self._drawn(state, i, drawn)
+            state, sums, action, carry = self._begin(state, sums, left, drawn)
             if self.overlap:
                 # Dispatched before the action is waited for, so that one update begins where the last one ends.
-                agent, buffer, losses, iteration = self._learn(state)
+                agent, buffer, losses, iteration = self._learn(state, drawn)
             records = []
             for t in range(self.agent.feed.steps_per_update):
                 observation = self._observation
                 if t > 0:
-                    action, carry, _ = self._act(state, carry, t)
+                    action, carry, _ = self._act(state, carry, t, drawn)
                 action = jax.device_get(action)
                 step = self._step(action)
                 carry = self._after(carry, step)
@@ -239,37 +253,41 @@ class HostRunner:
             if self.overlap:
                 left = _Left(steps, losses, state.iteration)
             else:
-                agent, buffer, losses, iteration = self._learn(self._store(state, steps, state.iteration))
+                agent, buffer, losses, iteration = self._learn(self._store(state, steps, state.iteration), drawn)
                 sums = self._sum(sums, losses)
             state = HostTrainState(agent, carry, buffer, state.key, iteration)
         if left is not None:
             state, sums = self._store(state, left.steps, left.iteration), self._sum(sums, left.losses)
         return state, sums
 
+    def _drawn(self, state: HostTrainState, i: int, drawn: _Drawn | None) -> _Drawn:
+        """The random numbers of iteration ``i`` from where this began."""
+        ahead = self._programs.ahead
+        kept = self._run("draw", state.key, state.iteration) if i % ahead == 0 else drawn.kept
+        return _Drawn(kept, np.int32(i % ahead))
+
     def _begin(
-        self, state: HostTrainState, sums: PyTree, left: _Left | None
+        self, state: HostTrainState, sums: PyTree, left: _Left | None, drawn: _Drawn
     ) -> tuple[HostTrainState, PyTree, PyTree, PyTree]:
         """Do what the last iteration has left, and choose the first action: all in one call, since a call costs as much
         as either."""
         if left is None:
-            action, carry, _ = self._act(state, state.carry, 0)
+            action, carry, _ = self._act(state, state.carry, 0, drawn)
             return state, sums, action, carry
         if sums is None:
             sums = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses)
         agent, buffer, sums, action, carry = self._run(
             ("begin", self.agent.feed.steps_per_update), state.agent, state.buffer, sums, left, self._observation,
-            state.carry, state.key, state.iteration, self.hp,
+            state.carry, *drawn, self.hp,
         )  # fmt: skip
         agent = state.agent if self.agent.observe is None else agent
         return state._replace(agent=agent, buffer=buffer), sums, action, carry
 
-    def _act(self, state: HostTrainState, carry: PyTree, t: int) -> tuple[PyTree, PyTree, PyTree]:
-        return self._run(
-            "act", state.agent, self._observation, carry, state.key, state.iteration, np.int32(t), self.hp
-        )
+    def _act(self, state: HostTrainState, carry: PyTree, t: int, drawn: _Drawn) -> tuple[PyTree, PyTree, PyTree]:
+        return self._run("act", state.agent, self._observation, carry, *drawn, np.int32(t), self.hp)
 
-    def _learn(self, state: HostTrainState) -> tuple[PyTree, PyTree, PyTree, Counter]:
-        return self._run("learn", state.agent, state.buffer, state.key, state.iteration, self.hp)
+    def _learn(self, state: HostTrainState, drawn: _Drawn) -> tuple[PyTree, PyTree, PyTree, Counter]:
+        return self._run("learn", state.agent, state.buffer, *drawn, state.iteration, self.hp)
 
     def _store(self, state: HostTrainState, steps: PyTree, iteration: Counter) -> HostTrainState:
         """Add consecutive steps to the buffer, and have the algorithm observe them, each in one call."""
@@ -395,27 +413,78 @@ class _Programs:
 
         return random, (0, None, 0)
 
-    def _act(self):
-        def act(agent_state, observation, carry, key, iteration, t, hp):
-            policy = self.agent.policy(agent_state)
-            key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
-            act_key, _ = act_and_env_keys(key, self.agent.feed.num_envs)
-            return self.agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
+    @functools.cached_property
+    def _divided(self) -> tuple[Divided, Divided | None]:
+        """``act``, and off-policy ``learn``, each divided into what its keys alone decide and the rest."""
+        agent = self.agent
+        lane = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.run.template())
+        hp = jax.eval_shape(lambda: self.run.hp)
+        observation = jax_spaces.shapes(agent.spec.observation_space, (agent.feed.num_envs,))
 
-        return act, (0, 0, 0, 0, 0, None, None)
+        def act(given, x):
+            (agent_state, observation, carry, hp), (key, iteration, t) = given, x
+            key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
+            act_key, _ = act_and_env_keys(key, agent.feed.num_envs)
+            policy = agent.policy(agent_state)
+            return agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
+
+        def learn_(given, x):
+            (agent_state, replay, hp), (key, iteration) = given, x
+            key = key_for(key, Purpose.UPDATE, iteration)
+            return learn(agent, agent_state, replay, key, self._hp(hp, iteration))
+
+        at = lane.key, lane.iteration
+        acting = divide(act, (lane.agent, observation, lane.carry, hp), (*at, jax.ShapeDtypeStruct((), jnp.int32)))
+        on_policy = isinstance(agent.feed, OnPolicy)
+        return acting, None if on_policy else divide(learn_, (lane.agent, lane.buffer, hp), at)
+
+    @property
+    def _steps(self) -> int:
+        """Steps of an iteration."""
+        feed = self.agent.feed
+        return feed.rollout_length if isinstance(feed, OnPolicy) else feed.steps_per_update
+
+    @functools.cached_property
+    def ahead(self) -> int:
+        """Iterations whose random numbers are drawn in one call."""
+        acting, learning = self._divided
+        nbytes = self.run.num_seeds * (self._steps * acting.nbytes + (learning.nbytes if learning else 0))
+        return 1 if learning is None else max(1, min(DRAWN_AHEAD, DRAWN_BYTES // max(nbytes, 1)))
+
+    def _draw(self):
+        acting, learning = self._divided
+
+        def draw(key, iteration):
+            def of_iteration(i):
+                at = iteration.add(i)
+                of_step = lambda t: acting.ahead((key, at, t))
+                return jax.vmap(of_step)(jnp.arange(self._steps)), learning.ahead((key, at)) if learning else ()
+
+            return jax.vmap(of_iteration)(jnp.arange(self.ahead))
+
+        return draw, (0, 0)
+
+    def _act(self):
+        acting, _ = self._divided
+
+        def act(agent_state, observation, carry, drawn, i, t, hp):
+            kept = jax.tree.map(lambda x: x[i, t], drawn[0])
+            return acting.rest((agent_state, observation, carry, hp), kept)
+
+        return act, (0, 0, 0, 0, None, None, None)
 
     def _begin(self):
         (act, _), (add, _), (observe, _) = self._act(), self._add(), self._observe()
 
-        def begin(agent_state, replay, sums, left, observation, carry, key, iteration, hp):
+        def begin(agent_state, replay, sums, left, observation, carry, drawn, i, hp):
             replay = add(replay, *left.steps, left.iteration, hp)
             sums = jax.tree.map(jnp.add, sums, left.losses)
             if self.agent.observe is not None:
                 agent_state = observe(agent_state, *left.steps, left.iteration, hp)
-            action, carry, _ = act(agent_state, observation, carry, key, iteration, 0, hp)
+            action, carry, _ = act(agent_state, observation, carry, drawn, i, 0, hp)
             return () if self.agent.observe is None else agent_state, replay, sums, action, carry
 
-        return begin, (0, 0, 0, 0, 0, 0, 0, 0, None)
+        return begin, (0, 0, 0, 0, 0, 0, 0, None, None)
 
     def _act_deterministic(self, explore: bool = False):
         def act(agent_state, observation, carry, key, iteration, t, hp):
@@ -463,12 +532,14 @@ class _Programs:
         return self.agent.interrupt, (0,)
 
     def _learn(self):
-        def learn_(agent_state, replay, key, iteration, hp):
-            key, hp = key_for(key, Purpose.UPDATE, iteration), self._hp(hp, iteration)
-            agent_state, replay, metrics = learn(self.agent, agent_state, replay, key, hp)
+        _, learning = self._divided
+
+        def learn_(agent_state, replay, drawn, i, iteration, hp):
+            kept = jax.tree.map(lambda x: x[i], drawn[1])
+            agent_state, replay, metrics = learning.rest((agent_state, replay, hp), kept)
             return agent_state, replay, metrics, iteration.add(1)
 
-        return learn_, (0, 0, 0, 0, None)
+        return learn_, (0, 0, 0, None, 0, None)
 
     def _reset_carry(self):
         return lambda carry, done: reset_carry(self.agent, carry, done), (0, 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +78,37 @@ def staged_scan(
     return jax.tree.unflatten(jax.tree.structure(carry), final), jax.tree.unflatten(jax.tree.structure(y_shape), ys)
 
 
+class Divided(NamedTuple):
+    """A function in two parts, of which the first can be called ahead, for many inputs at once."""
+
+    ahead: Callable[[PyTree], list[Any]]
+    """``ahead(x) -> kept``: all that depends on ``x`` alone and is needed later."""
+    rest: Callable[[PyTree, list[Any]], PyTree]
+    """``rest(carry, kept)`` is ``function(carry, x)``."""
+    nbytes: int
+    """Memory of what is kept for one input."""
+
+
+def divide(function: Callable[[PyTree, PyTree], PyTree], carry: PyTree, x: PyTree) -> Divided:
+    """Divide ``function(carry, x)``, for a loop that cannot be compiled, as ``staged_scan`` divides its step.
+
+    Args:
+        function: pure.
+        carry: arrays or shapes.
+        x: arrays or shapes, such as a key.
+    """
+    closed, out_shape = jax.make_jaxpr(function, return_shape=True)(carry, x)
+    program = _Program(closed, num_carry=len(jax.tree.leaves(carry)), num_carry_out=0, sink=False)
+
+    def rest(carry: PyTree, kept: list[Any]) -> PyTree:
+        constants = program.run_constants()
+        _, saved = program.run_loop(constants, jax.tree.leaves(carry), kept)
+        return jax.tree.unflatten(jax.tree.structure(out_shape), program.run_behind(constants, kept, saved))
+
+    ahead = lambda x: program.run_ahead(program.run_constants(), jax.tree.leaves(x))
+    return Divided(ahead, rest, sum(_nbytes(program.avals[i]) for i in program.ahead_kept))
+
+
 class _Operation:
     """One primitive of the opened-up body; ``inputs`` and ``outputs`` are slots."""
 
@@ -95,7 +126,9 @@ class _Operation:
 class _Program:
     """The body as a list of operations in four groups: constant, ahead of, in, and behind the loop."""
 
-    def __init__(self, closed, *, num_carry: int, sink: bool = True, hoist: bool = True):
+    def __init__(
+        self, closed, *, num_carry: int, num_carry_out: int | None = None, sink: bool = True, hoist: bool = True
+    ):
         self.values: dict[int, Any] = {}
         self.avals: dict[int, Any] = {}
         self.operations: list[_Operation] = []
@@ -105,7 +138,8 @@ class _Program:
         self.values.update(zip(consts, closed.consts, strict=True))
         outputs = self._open(jaxpr, consts, inputs)
         self.carry_in, self.xs = inputs[:num_carry], inputs[num_carry:]
-        self.carry_out, self.ys = outputs[:num_carry], outputs[num_carry:]
+        num_carry_out = num_carry if num_carry_out is None else num_carry_out
+        self.carry_out, self.ys = outputs[:num_carry_out], outputs[num_carry_out:]
         self._divide(sink, hoist)
 
     def _slot(self, aval) -> int:

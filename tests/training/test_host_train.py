@@ -191,10 +191,10 @@ def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overla
     step = ["act", "send", "receive"]
     if overlap:
         rest = ["learn", "send", "receive", *step]
-        assert events == ["act", *rest, "begin", *rest, "add", "sum", "summarize"]
+        assert events == ["draw", "act", *rest, "begin", *rest, "add", "sum", "summarize"]
     else:
         iteration = [*step, *step, "add", "learn"]
-        assert events == [*iteration, *iteration, "sum", "summarize"]
+        assert events == ["draw", *iteration, *iteration, "sum", "summarize"]
 
 
 class NextStep(CompiledVector):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.training.staged_scan import staged_scan
+from jaxrl.training.staged_scan import divide, staged_scan
 
 STEPS = 6
 
@@ -398,3 +398,20 @@ def test_a_weak_carry_does_not_change_the_type():
     carry, _ = staged_scan(lambda c, x: (c + 1, None), jnp.float16(0.5), INTEGERS)
     assert carry.dtype == jnp.float16
     assert math.isclose(carry, STEPS + 0.5)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_divided_step_gives_the_same_numbers_as_the_whole(name):
+    step, carry, xs = BODIES[name]
+    x = _lane(xs, 2)
+    parts = divide(step, carry, x)
+    kept = jax.jit(jax.vmap(parts.ahead, axis_size=STEPS))(xs)
+    _assert_same(jax.jit(parts.rest)(carry, _lane(kept, 2)), jax.jit(step)(carry, x))
+
+
+def test_what_a_key_decides_alone_is_done_ahead():
+    parts = divide(_divided, 0.5, KEYS[0])
+    assert parts.nbytes == 4
+    kept = parts.ahead(KEYS[0])
+    assert "random_bits" not in str(jax.make_jaxpr(parts.rest)(0.5, kept))
+    assert "random_bits" in str(jax.make_jaxpr(parts.ahead)(KEYS[0]))
