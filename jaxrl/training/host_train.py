@@ -22,11 +22,12 @@ from jaxrl.schedules import resolve
 from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
 from jaxrl.training.devices import over_lanes
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
+from jaxrl.training.host_arrays import DeviceArrays, DeviceEpisodes, HostArrays, HostEpisodes, ends_of
 from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, repeat, set_pending
 from jaxrl.training.keys import Purpose, key_for
-from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
+from jaxrl.training.metrics import Metrics, summarize
 from jaxrl.training.train import check_spec
-from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
+from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
 from jaxrl.validation import require
 
 RANDOM_AHEAD = 64
@@ -100,6 +101,8 @@ class HostRunner:
         self.hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)
         self.transform = reward_transform or (lambda reward: reward)
         self.compile_seconds = 0.0
+        on_device = env.device_arrays
+        self._arrays = DeviceArrays(self.num_seeds, self._run) if on_device else HostArrays(self.num_seeds)
         self._programs = _Programs(agent, self)
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._vectors: list[Any] = []
@@ -108,23 +111,25 @@ class HostRunner:
 
     def init(self) -> HostTrainState:
         """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
-        state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
+        state = self._arrays.place(self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp))
         self._start()
         return self.random_steps(state, prefill_steps(self.agent))
 
     def random_steps(self, state: HostTrainState, count: int) -> HostTrainState:
         """Take so many random actions in each environment and store what happens; off-policy, the prefill."""
-        ahead, record = 1 if self._masked else RANDOM_AHEAD, None
+        # To take a step out of several is free of cost in NumPy alone.
+        ahead, record = 1 if self._masked or self.env.device_arrays else RANDOM_AHEAD, None
         for t in range(count):
             if t % ahead == 0:
                 shown = self._observation if self._masked else ()
-                actions = jax.device_get(self._run("random", state.key, np.arange(t, t + ahead, dtype=np.int32), shown))
+                steps = np.arange(t, t + ahead, dtype=np.int32)
+                actions = self._arrays.fetch(self._run("random", state.key, steps, shown))
             observation, action = self._observation, jax.tree.map(lambda x, i=t % ahead: x[:, i], actions)
             self._send(action)
             if record is not None:  # while the simulators step
-                state = self._store(state, _over_time([record]), state.iteration)
+                state = self._store(state, self._arrays.over_time([record]), state.iteration)
             record = self._transition(observation, action, self._receive())
-        return state if record is None else self._store(state, _over_time([record]), state.iteration)
+        return state if record is None else self._store(state, self._arrays.over_time([record]), state.iteration)
 
     def template(self) -> HostTrainState:
         """The shapes and dtypes of a state, for reading a checkpoint; nothing is started."""
@@ -132,43 +137,43 @@ class HostRunner:
 
     def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
         """Go on for some iterations and report them."""
-        episodes = [_HostEpisodes() for _ in self.seeds]
+        episodes = self._arrays.episodes()
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
-        stacked = EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*(e.sums() for e in episodes), strict=True)))
-        report = self._run("summarize", stacked, losses or {}, np.int32(iterations), state.iteration, state.agent)
+        sums, count = episodes.sums(), np.int32(iterations)
+        report = self._run("summarize", sums, losses or {}, count, state.iteration, state.agent)
         return state, jax.device_get(report)
 
     def evaluate(
         self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True
     ) -> Evaluation:
         """Play whole episodes with each seed's current policy, in environments of their own."""
-        n = num_episodes or self.eval_episodes
+        n, arrays = num_episodes or self.eval_episodes, self._arrays
         make_vector = self.env.make_eval_vector or self.env.make_vector
         vectors = [make_vector(n) for _ in self.seeds]
         done_before = self.iterations_done(state)
-        observation = _stack(
+        observation = arrays.stack(
             [v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)]
         )
         carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.num_seeds, *x.shape)), self.agent.initial_carry(n))
-        alive = np.ones((self.num_seeds, n), bool)
-        returns, lengths = np.zeros((self.num_seeds, n), np.float32), np.zeros((self.num_seeds, n), np.int32)
+        carry, shape, xp = arrays.place(carry), (self.num_seeds, n), arrays.xp
+        alive, returns, lengths = xp.ones(shape, bool), xp.zeros(shape, np.float32), xp.zeros(shape, np.int32)
         name = "act_deterministic" if deterministic else "act_evaluate"
         for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
             action, carry = self._run(
                 (name, n), state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            steps = [v.step(a) for v, a in zip(vectors, self._lanes(jax.device_get(action)), strict=True)]
-            timestep = _stack([s.timestep for s in steps])
-            returns = np.where(alive, timestep.info["episode_return"], returns)
-            lengths = np.where(alive, timestep.info["episode_length"], lengths)
+            steps = [v.step(a) for v, a in zip(vectors, arrays.lanes(arrays.fetch(action)), strict=True)]
+            timestep = arrays.stack([s.timestep for s in steps])
+            returns = xp.where(alive, timestep.info["episode_return"], returns)
+            lengths = xp.where(alive, timestep.info["episode_length"], lengths)
             alive &= ~(timestep.terminated | timestep.truncated)
             observation = timestep.observation
-            if not alive.any():
+            if not jax.device_get(alive.any()):
                 break
         for v in vectors:
             v.close()
-        return Evaluation(returns, lengths, ~alive)
+        return jax.device_get(Evaluation(returns, lengths, ~alive))
 
     def restored(self, state: HostTrainState) -> HostTrainState:
         """Take up a state from a checkpoint: the simulators start new episodes."""
@@ -177,7 +182,7 @@ class HostRunner:
             state = state._replace(buffer=self._run("interrupt", state.buffer))
         if self.agent.interrupt is not None:
             state = state._replace(agent=self._run("interrupt_agent", state.agent))
-        return state._replace(carry=self._run("fresh_carry"))
+        return self._arrays.place(state._replace(carry=self._run("fresh_carry")))
 
     def steps_after(self, iterations: int) -> int:
         """Environment steps of each seed after so many iterations."""
@@ -196,7 +201,7 @@ class HostRunner:
     # Iterations. Each kind returns the state after them and the sums of their metrics.
 
     def _on_policy(
-        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+        self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
     ) -> tuple[HostTrainState, PyTree]:
         sums = None
         for _ in range(iterations):
@@ -204,20 +209,20 @@ class HostRunner:
             for t in range(self.agent.feed.rollout_length):
                 observation = self._observation
                 action, carry, extras = self._act(state, carry, t)
-                action, extras = jax.device_get((action, extras))
+                action, extras = self._arrays.fetch((action, extras))
                 step = self._step(action)
                 carry = self._after(carry, step)
                 transition, valid = self._transition(observation, action, step)
                 records.append((transition, extras, valid))
-                self._count(episodes, step)
+                episodes.add(step)
             agent, losses, iteration = self._run(
-                "update", state.agent, _over_time(records), state.carry, state.key, state.iteration, self.hp
+                "update", state.agent, self._arrays.over_time(records), state.carry, state.key, state.iteration, self.hp
             )
             state, sums = state._replace(agent=agent, carry=carry, iteration=iteration), self._sum(sums, losses)
         return state, sums
 
     def _off_policy(
-        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+        self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
     ) -> tuple[HostTrainState, PyTree]:
         sums = left = None
         for _ in range(iterations):
@@ -230,12 +235,12 @@ class HostRunner:
                 observation = self._observation
                 if t > 0:
                     action, carry, _ = self._act(state, carry, t)
-                action = jax.device_get(action)
+                action = self._arrays.fetch(action)
                 step = self._step(action)
                 carry = self._after(carry, step)
                 records.append(self._transition(observation, action, step))
-                self._count(episodes, step)
-            steps = _over_time(records)
+                episodes.add(step)
+            steps = self._arrays.over_time(records)
             if self.overlap:
                 left = _Left(steps, losses, state.iteration)
             else:
@@ -255,7 +260,7 @@ class HostRunner:
             action, carry, _ = self._act(state, state.carry, 0)
             return state, sums, action, carry
         if sums is None:
-            sums = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses)
+            sums = self._arrays.place(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses))
         agent, buffer, sums, action, carry = self._run(
             ("begin", self.agent.feed.steps_per_update), state.agent, state.buffer, sums, left, self._observation,
             state.carry, state.key, state.iteration, self.hp,
@@ -287,31 +292,29 @@ class HostRunner:
         self.close()
         self._vectors = [self.env.make_vector(self.agent.feed.num_envs) for _ in self.seeds]
         seeds = [np.random.SeedSequence([s, iteration]).generate_state(1)[0] % 2**31 for s in self.seeds]
-        self._observation = _stack([v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)])
+        observations = [v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)]
+        self._observation = self._arrays.stack(observations)
 
     def _step(self, action: PyTree) -> HostStep:
         self._send(action)
         return self._receive()
 
     def _send(self, action: PyTree) -> None:
-        for vector, a in zip(self._vectors, self._lanes(action), strict=True):
+        for vector, a in zip(self._vectors, self._arrays.lanes(action), strict=True):
             vector.send(a)
-
-    def _lanes(self, tree: PyTree) -> list[PyTree]:
-        """Each seed's part."""
-        return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.num_seeds)]
 
     def _receive(self) -> HostStep:
         steps = [vector.receive() for vector in self._vectors]
-        step = _stack(steps) if steps[0].valid is not None else HostStep(_stack([s.timestep for s in steps]), None)
+        stack = self._arrays.stack
+        step = stack(steps) if steps[0].valid is not None else HostStep(stack([s.timestep for s in steps]), None)
         self._observation = step.timestep.observation
         return step
 
-    def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, np.ndarray | None]:
-        t = step.timestep
-        reward = np.asarray(self.transform(t.reward), np.float32)
+    def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, Array | None]:
+        t, xp = step.timestep, self._arrays.xp
+        reward = xp.asarray(self.transform(t.reward), np.float32)
         if step.valid is not None:  # what a transform makes of a dummy step's reward may be no number
-            reward = np.where(step.valid.reshape(step.valid.shape + (1,) * (reward.ndim - 2)), reward, np.float32(0.0))
+            reward = xp.where(step.valid.reshape(step.valid.shape + (1,) * (reward.ndim - 2)), reward, np.float32(0.0))
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
@@ -321,15 +324,6 @@ class HostRunner:
         if step.valid is not None:
             fresh = fresh | ~step.valid  # the dummy step came before the new episode's first
         return self._run("reset_carry", carry, fresh)
-
-    def _count(self, episodes: list[_HostEpisodes], step: HostStep) -> None:
-        t = step.timestep
-        ended = t.info.get("episode_ended", t.terminated | t.truncated)
-        if step.valid is not None:
-            ended = ended & step.valid
-        if ended.any():
-            for i, sums in enumerate(episodes):
-                sums.add(t.info["episode_return"][i][ended[i]], t.info["episode_length"][i][ended[i]])
 
     def _run(self, name: Any, *args: Any) -> Any:
         if name not in self._compiled:
@@ -480,28 +474,30 @@ class _Programs:
     def _sum(self):
         return lambda a, b: jax.tree.map(jnp.add, a, b), (0, 0)
 
+    # Of arrays that stay on the device.
+
+    def _lanes(self):
+        return lambda tree: [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.run.num_seeds)], ()
+
+    def _stack(self):
+        return lambda trees: jax.tree.map(lambda *x: jnp.stack(x), *trees), ()
+
+    def _over_time(self):
+        return lambda records: jax.tree.map(lambda *x: jnp.stack(x, axis=1), *records), ()
+
+    def _count(self):
+        def count(sums, step):
+            info = step.timestep.info
+            return sums.add_episodes(ends_of(step), info["episode_return"], info["episode_length"])
+
+        return count, (0, 0)
+
     def _summarize(self):
         def report(episodes, losses, iterations, iteration, agent_state):
             steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
             return summarize(episodes, losses, iterations, steps, agent_state)
 
         return report, (0, 0, None, 0, 0)
-
-
-class _HostEpisodes:
-    """``EpisodeSums`` in NumPy."""
-
-    def __init__(self) -> None:
-        self.returns: list[float] = []
-        self.lengths: list[float] = []
-
-    def add(self, returns: np.ndarray, lengths: np.ndarray) -> None:
-        self.returns.extend(returns.tolist())
-        self.lengths.extend(lengths.tolist())
-
-    def sums(self) -> tuple[float, ...]:
-        r = self.returns
-        return len(r), sum(r), min(r, default=np.inf), max(r, default=-np.inf), sum(self.lengths)
 
 
 def _each_step(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
@@ -511,21 +507,6 @@ def _each_step(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
         return repeat(lambda state, step: (function(state, *step), None), state, (transitions, valid))[0]
 
     return of_all
-
-
-def _over_time(records: Sequence[PyTree]) -> PyTree:
-    """``[S, T, ...]`` of T steps ``[S, ...]`` of S seeds."""
-    if len(records) == 1:
-        return jax.tree.map(lambda x: x[:, None], records[0])
-    return jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
-
-
-def _stack(trees: Sequence[PyTree]) -> PyTree:
-    return (
-        jax.tree.map(lambda *x: np.stack(x), *trees)
-        if len(trees) > 1
-        else jax.tree.map(lambda x: np.asarray(x)[None], trees[0])
-    )
 
 
 def _eval_seed(seed: int, iteration: int) -> int:
