@@ -3,6 +3,7 @@
 from jaxrl.envs import probes, toys
 from jaxrl.envs.brax_adapter import from_brax
 from jaxrl.envs.check import Report, check
+from jaxrl.envs.dlpack_adapter import from_tensors
 from jaxrl.envs.environment import Environment, reset_rows, step_rows, transition_step
 from jaxrl.envs.frame_wrappers import frame_skip, frame_stack, no_op_start, sticky_actions
 from jaxrl.envs.gymnasium_adapter import from_gymnasium, from_vector
@@ -26,7 +27,7 @@ from jaxrl.envs.wrappers import (
 __all__ = [
     "Environment", "HostEnvironment", "HostStep", "Report", "VectorEnv", "auto_reset", "check", "episode_statistics",
     "flatten_observation", "for_training", "frame_skip", "frame_stack", "from_brax", "from_gymnasium", "from_gymnax",
-    "from_vector", "make", "names", "no_op_start", "probes", "raw_actions", "register", "render", "rescale_action",
-    "reset_rows", "select_observation", "step_rows", "sticky_actions", "time_limit", "toys", "transform_reward",
-    "transition_step", "unit_actions",
+    "from_tensors", "from_vector", "make", "names", "no_op_start", "probes", "raw_actions", "register", "render",
+    "rescale_action", "reset_rows", "select_observation", "step_rows", "sticky_actions", "time_limit", "toys",
+    "transform_reward", "transition_step", "unit_actions",
 ]  # fmt: skip

@@ -237,14 +237,17 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     steps = min(STEPS, (env.max_episode_steps or STEPS) + 2)
     unit, _ = unit_actions(env.action_space)
     require_batch = partial(_require_elements, env.observation_space, (num_envs,))
-    actions = jax.device_get(jax_spaces.sample(unit, key, (steps, num_envs)))
+    actions = jax_spaces.sample(unit, key, (steps, num_envs))
+    actions = actions if env.device_arrays else jax.device_get(actions)
+    # Not NumPy's for arrays of a device: these remember their copy on the host, where no write would be seen.
+    copy = jnp.copy if env.device_arrays else np.copy
     act = lambda t: jax.tree.map(lambda x: x[t], actions)
     warnings = []
 
-    first, copies = _first_steps(vector, act)
+    first, copies = _first_steps(vector, act, copy)
     require_batch(first[0], "reset returned an observation")
     _require(_same(first, copies), "reset or step writes into arrays that it returned earlier: return copies")
-    if not _same(copies, _first_steps(vector, act)[1]):
+    if not _same(copies, _first_steps(vector, act, copy)[1]):
         warnings.append("the same seed gave other episodes: runs on it cannot be repeated")
 
     vector.reset(seed=2)
@@ -254,8 +257,11 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     same_observation = True
     for t in range(steps):
         step = vector.step(act(t))
-        timestep = step.timestep
         _require_host_step(step, num_envs, env.reward_shape)
+        if env.device_arrays:
+            _require_on_device(step)
+            step = jax.device_get(step)
+        timestep = step.timestep
         require_batch(timestep.observation, "step returned an observation")
         require_batch(timestep.next_observation, "step returned a next_observation")
         valid = np.ones(num_envs, bool) if step.valid is None else step.valid
@@ -303,13 +309,15 @@ def _check_vector(env: HostEnvironment, vector: Any, num_envs: int, key: Key) ->
     return _report(env, passed, count, longest, overrun, terminated_at_limit, warnings)
 
 
-def _first_steps(vector: Any, act: Callable[[int], PyTree], steps: int = 3) -> tuple[list[PyTree], list[PyTree]]:
+def _first_steps(
+    vector: Any, act: Callable[[int], PyTree], copy: Callable[[Any], Any], steps: int = 3
+) -> tuple[list[PyTree], list[PyTree]]:
     """What reset and some steps return, and copies that were made at once."""
     returned = [vector.reset(seed=1)]
-    copies = [jax.tree.map(np.copy, returned[0])]
+    copies = [jax.block_until_ready(jax.tree.map(copy, returned[0]))]
     for t in range(steps):
         returned.append(vector.step(act(t)))
-        copies.append(jax.tree.map(np.copy, returned[-1]))
+        copies.append(jax.block_until_ready(jax.tree.map(copy, returned[-1])))
     return returned, copies
 
 
@@ -327,6 +335,14 @@ def _require_host_step(step: HostStep, num_envs: int, reward_shape: tuple[int, .
         _require_array(getattr(timestep, field), shape, dtype, f"step returned {field}")
     for field in ("episode_return", "episode_length"):
         _require(field in timestep.info, f"step's info has no {field!r} (see HostStep)")
+
+
+def _require_on_device(step: HostStep) -> None:
+    for path, leaf in jax.tree.leaves_with_path(step):
+        _require(
+            isinstance(leaf, jax.Array),
+            f"device_arrays=True, but step returned {jax.tree_util.keystr(path)} as a {type(leaf).__name__}",
+        )
 
 
 # What both have in common.

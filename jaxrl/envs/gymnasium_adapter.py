@@ -90,7 +90,7 @@ def from_gymnasium(
         )
 
     def make_single(render_mode: str | None = None) -> gymnasium.Env:
-        if render_mode is None or not _takes(make_env, "render_mode"):
+        if render_mode is None or not takes(make_env, "render_mode"):
             env = make_env()
         else:
             prepare_pygame()
@@ -327,6 +327,15 @@ def delivered_space(space: spaces.Space) -> spaces.Space:
     return space
 
 
+def takes(function: Callable[..., Any], argument: str) -> bool:
+    """Whether a function has an argument of this name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def _delivered(dtype: Any) -> np.dtype:
     return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
 
@@ -425,14 +434,6 @@ def _reward_shape(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> tuple[int,
 def _require_supported(*checked: spaces.Space) -> None:
     for space in checked:
         jax_spaces.flat_size(space)
-
-
-def _takes(function: Callable[..., Any], argument: str) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def _register_plugin(name: str) -> None:

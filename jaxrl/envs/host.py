@@ -16,10 +16,11 @@ class HostStep(NamedTuple):
     """What ``VectorEnv.step`` returns."""
 
     timestep: TimeStep
-    """NumPy arrays ``[B, ...]``. ``info`` has ``episode_return`` (float32) and ``episode_length`` (int32), the
-    running sums of the raw reward and of the steps, those of the whole episode at the step that ends it.
-    It may have ``episode_ended`` (bool): where an episode ended that these sums are of, if that is not where
-    ``terminated`` or ``truncated``. (In Atari a lost life terminates what is learned from, not the game.)"""
+    """NumPy arrays ``[B, ...]``, or JAX's where ``HostEnvironment.device_arrays``. ``info`` has ``episode_return``
+    (float32) and ``episode_length`` (int32), the running sums of the raw reward and of the steps, those of the
+    whole episode at the step that ends it. It may have ``episode_ended`` (bool): where an episode ended that these
+    sums are of, if that is not where ``terminated`` or ``truncated``. (In Atari a lost life terminates what is
+    learned from, not the game.)"""
     valid: np.ndarray | None
     """``[B]`` False where nothing happened: the dummy step in which a simulator with next-step reset only
     returns the new episode's first observation. It must not be learned from. None when all are real."""
@@ -76,6 +77,8 @@ class HostEnvironment:
             whole game, although a lost life terminates in training).
         frame_stack: see ``Spec.frame_stack``.
         reward_shape: see ``Spec.reward_shape``; with ``(K,)``, ``VectorEnv.step`` gives rewards ``[B, K]``.
+        device_arrays: whether vector environments take and give JAX arrays instead of NumPy's, so that drivers leave
+            them on their device.
     """
 
     name: str
@@ -88,6 +91,7 @@ class HostEnvironment:
     make_eval_vector: Callable[[int], VectorEnv] | None = None
     frame_stack: int = 0
     reward_shape: tuple[int, ...] = ()
+    device_arrays: bool = False
 
     @property
     def spec(self) -> Spec:

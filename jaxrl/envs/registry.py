@@ -59,7 +59,7 @@ def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environmen
         return env
     require(
         isinstance(env, Environment), "clip_actions", False,
-        f"{id} makes its host environment itself: leave actions alone there (from_gymnasium and from_vector can)",
+        f"{id} makes its host environment itself: leave actions alone there (from_gymnasium and its like can)",
     )  # fmt: skip
     return raw_actions(env)
 

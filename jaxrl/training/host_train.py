@@ -6,7 +6,6 @@ vmapped over the seeds, one compiled call for all.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,37 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl import observations
-from jaxrl import spaces as jax_spaces
 from jaxrl.counters import Counter
 from jaxrl.envs.host import HostEnvironment, HostStep
-from jaxrl.schedules import resolve
-from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
-from jaxrl.training.devices import over_lanes
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
-from jaxrl.training.iterations import Replay, learn, nothing_pending, prefill_steps, repeat, set_pending
-from jaxrl.training.keys import Purpose, key_for
-from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
-from jaxrl.training.staged_scan import Divided, divide
+from jaxrl.training.host_arrays import DeviceArrays, DeviceEpisodes, HostArrays, HostEpisodes
+from jaxrl.training.host_programs import HostTrainState, Programs
+from jaxrl.training.iterations import prefill_steps
+from jaxrl.training.metrics import Metrics
 from jaxrl.training.train import check_spec
-from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout, Transition
+from jaxrl.types import Algorithm, Array, OffPolicy, OnPolicy, PyTree, Transition
 from jaxrl.validation import require
 
-DRAWN_AHEAD = 64
-"""Iterations whose random numbers are drawn in one call, unless they take more memory than ``DRAWN_BYTES``."""
-DRAWN_BYTES = 64 * 2**20
 RANDOM_AHEAD = 64
 """Steps whose random actions are drawn in one call, where they do not depend on a mask."""
-
-
-class HostTrainState(NamedTuple):
-    """All of a training run but the simulators themselves, which cannot be saved."""
-
-    agent: PyTree
-    carry: PyTree
-    buffer: PyTree
-    """The ``Replay``; ``()`` on-policy."""
-    key: Key
-    iteration: Counter
 
 
 class _Drawn(NamedTuple):
@@ -112,31 +93,35 @@ class HostRunner:
         self.hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)
         self.transform = reward_transform or (lambda reward: reward)
         self.compile_seconds = 0.0
-        self._programs = _Programs(agent, self)
+        on_device = env.device_arrays
+        self._arrays = DeviceArrays(self.num_seeds, self._run) if on_device else HostArrays(self.num_seeds)
+        self._programs = Programs(agent, self)
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._vectors: list[Any] = []
         self._observation: PyTree = None
-        self._masked = observations.action_mask(env.spec.observation_space, env.spec.action_space) is not None
+        self.masked = observations.action_mask(env.spec.observation_space, env.spec.action_space) is not None
 
     def init(self) -> HostTrainState:
         """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
-        state = self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp)
+        state = self._arrays.place(self._run("init", jnp.asarray(self.seeds, jnp.uint32), self.hp))
         self._start()
         return self.random_steps(state, prefill_steps(self.agent))
 
     def random_steps(self, state: HostTrainState, count: int) -> HostTrainState:
         """Take so many random actions in each environment and store what happens; off-policy, the prefill."""
-        ahead, record = 1 if self._masked else RANDOM_AHEAD, None
+        # To take a step out of several is free of cost in NumPy alone.
+        ahead, record = 1 if self.masked or self.env.device_arrays else RANDOM_AHEAD, None
         for t in range(count):
             if t % ahead == 0:
-                shown = self._observation if self._masked else ()
-                actions = jax.device_get(self._run("random", state.key, np.arange(t, t + ahead, dtype=np.int32), shown))
+                shown = self._observation if self.masked else ()
+                steps = np.arange(t, t + ahead, dtype=np.int32)
+                actions = self._arrays.fetch(self._run("random", state.key, steps, shown))
             observation, action = self._observation, jax.tree.map(lambda x, i=t % ahead: x[:, i], actions)
             self._send(action)
             if record is not None:  # while the simulators step
-                state = self._store(state, _over_time([record]), state.iteration)
+                state = self._store(state, self._arrays.over_time([record]), state.iteration)
             record = self._transition(observation, action, self._receive())
-        return state if record is None else self._store(state, _over_time([record]), state.iteration)
+        return state if record is None else self._store(state, self._arrays.over_time([record]), state.iteration)
 
     def template(self) -> HostTrainState:
         """The shapes and dtypes of a state, for reading a checkpoint; nothing is started."""
@@ -144,43 +129,43 @@ class HostRunner:
 
     def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
         """Go on for some iterations and report them."""
-        episodes = [_HostEpisodes() for _ in self.seeds]
+        episodes = self._arrays.episodes()
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
-        stacked = EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*(e.sums() for e in episodes), strict=True)))
-        report = self._run("summarize", stacked, losses or {}, np.int32(iterations), state.iteration, state.agent)
+        sums, count = episodes.sums(), np.int32(iterations)
+        report = self._run("summarize", sums, losses or {}, count, state.iteration, state.agent)
         return state, jax.device_get(report)
 
     def evaluate(
         self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True
     ) -> Evaluation:
         """Play whole episodes with each seed's current policy, in environments of their own."""
-        n = num_episodes or self.eval_episodes
+        n, arrays = num_episodes or self.eval_episodes, self._arrays
         make_vector = self.env.make_eval_vector or self.env.make_vector
         vectors = [make_vector(n) for _ in self.seeds]
         done_before = self.iterations_done(state)
-        observation = _stack(
+        observation = arrays.stack(
             [v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)]
         )
         carry = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.num_seeds, *x.shape)), self.agent.initial_carry(n))
-        alive = np.ones((self.num_seeds, n), bool)
-        returns, lengths = np.zeros((self.num_seeds, n), np.float32), np.zeros((self.num_seeds, n), np.int32)
+        carry, shape, xp = arrays.place(carry), (self.num_seeds, n), arrays.xp
+        alive, returns, lengths = xp.ones(shape, bool), xp.zeros(shape, np.float32), xp.zeros(shape, np.int32)
         name = "act_deterministic" if deterministic else "act_evaluate"
         for t in range(self.env.max_episode_steps or LONGEST_EPISODE):
             action, carry = self._run(
                 (name, n), state.agent, observation, carry, state.key, state.iteration, np.int32(t), self.hp
             )
-            steps = [v.step(a) for v, a in zip(vectors, self._lanes(jax.device_get(action)), strict=True)]
-            timestep = _stack([s.timestep for s in steps])
-            returns = np.where(alive, timestep.info["episode_return"], returns)
-            lengths = np.where(alive, timestep.info["episode_length"], lengths)
+            steps = [v.step(a) for v, a in zip(vectors, arrays.lanes(arrays.fetch(action)), strict=True)]
+            timestep = arrays.stack([s.timestep for s in steps])
+            returns = xp.where(alive, timestep.info["episode_return"], returns)
+            lengths = xp.where(alive, timestep.info["episode_length"], lengths)
             alive &= ~(timestep.terminated | timestep.truncated)
             observation = timestep.observation
-            if not alive.any():
+            if not jax.device_get(alive.any()):
                 break
         for v in vectors:
             v.close()
-        return Evaluation(returns, lengths, ~alive)
+        return jax.device_get(Evaluation(returns, lengths, ~alive))
 
     def restored(self, state: HostTrainState) -> HostTrainState:
         """Take up a state from a checkpoint: the simulators start new episodes."""
@@ -189,7 +174,7 @@ class HostRunner:
             state = state._replace(buffer=self._run("interrupt", state.buffer))
         if self.agent.interrupt is not None:
             state = state._replace(agent=self._run("interrupt_agent", state.agent))
-        return state._replace(carry=self._run("fresh_carry"))
+        return self._arrays.place(state._replace(carry=self._run("fresh_carry")))
 
     def steps_after(self, iterations: int) -> int:
         """Environment steps of each seed after so many iterations."""
@@ -208,7 +193,7 @@ class HostRunner:
     # Iterations. Each kind returns the state after them and the sums of their metrics.
 
     def _on_policy(
-        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+        self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
     ) -> tuple[HostTrainState, PyTree]:
         sums = None
         for _ in range(iterations):
@@ -217,20 +202,20 @@ class HostRunner:
             for t in range(self.agent.feed.rollout_length):
                 observation = self._observation
                 action, carry, extras = self._act(state, carry, t, drawn)
-                action, extras = jax.device_get((action, extras))
+                action, extras = self._arrays.fetch((action, extras))
                 step = self._step(action)
                 carry = self._after(carry, step)
                 transition, valid = self._transition(observation, action, step)
                 records.append((transition, extras, valid))
-                self._count(episodes, step)
+                episodes.add(step)
             agent, losses, iteration = self._run(
-                "update", state.agent, _over_time(records), state.carry, state.key, state.iteration, self.hp
+                "update", state.agent, self._arrays.over_time(records), state.carry, state.key, state.iteration, self.hp
             )
             state, sums = state._replace(agent=agent, carry=carry, iteration=iteration), self._sum(sums, losses)
         return state, sums
 
     def _off_policy(
-        self, state: HostTrainState, iterations: int, episodes: list[_HostEpisodes]
+        self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
     ) -> tuple[HostTrainState, PyTree]:
         sums = left = drawn = None
         for i in range(iterations):
@@ -244,12 +229,12 @@ class HostRunner:
                 observation = self._observation
                 if t > 0:
                     action, carry, _ = self._act(state, carry, t, drawn)
-                action = jax.device_get(action)
+                action = self._arrays.fetch(action)
                 step = self._step(action)
                 carry = self._after(carry, step)
                 records.append(self._transition(observation, action, step))
-                self._count(episodes, step)
-            steps = _over_time(records)
+                episodes.add(step)
+            steps = self._arrays.over_time(records)
             if self.overlap:
                 left = _Left(steps, losses, state.iteration)
             else:
@@ -275,7 +260,7 @@ class HostRunner:
             action, carry, _ = self._act(state, state.carry, 0, drawn)
             return state, sums, action, carry
         if sums is None:
-            sums = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses)
+            sums = self._arrays.place(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses))
         agent, buffer, sums, action, carry = self._run(
             ("begin", self.agent.feed.steps_per_update), state.agent, state.buffer, sums, left, self._observation,
             state.carry, *drawn, self.hp,
@@ -305,31 +290,29 @@ class HostRunner:
         self.close()
         self._vectors = [self.env.make_vector(self.agent.feed.num_envs) for _ in self.seeds]
         seeds = [np.random.SeedSequence([s, iteration]).generate_state(1)[0] % 2**31 for s in self.seeds]
-        self._observation = _stack([v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)])
+        observations = [v.reset(seed=int(s)) for v, s in zip(self._vectors, seeds, strict=True)]
+        self._observation = self._arrays.stack(observations)
 
     def _step(self, action: PyTree) -> HostStep:
         self._send(action)
         return self._receive()
 
     def _send(self, action: PyTree) -> None:
-        for vector, a in zip(self._vectors, self._lanes(action), strict=True):
+        for vector, a in zip(self._vectors, self._arrays.lanes(action), strict=True):
             vector.send(a)
-
-    def _lanes(self, tree: PyTree) -> list[PyTree]:
-        """Each seed's part."""
-        return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.num_seeds)]
 
     def _receive(self) -> HostStep:
         steps = [vector.receive() for vector in self._vectors]
-        step = _stack(steps) if steps[0].valid is not None else HostStep(_stack([s.timestep for s in steps]), None)
+        stack = self._arrays.stack
+        step = stack(steps) if steps[0].valid is not None else HostStep(stack([s.timestep for s in steps]), None)
         self._observation = step.timestep.observation
         return step
 
-    def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, np.ndarray | None]:
-        t = step.timestep
-        reward = np.asarray(self.transform(t.reward), np.float32)
+    def _transition(self, observation: PyTree, action: PyTree, step: HostStep) -> tuple[Transition, Array | None]:
+        t, xp = step.timestep, self._arrays.xp
+        reward = xp.asarray(self.transform(t.reward), np.float32)
         if step.valid is not None:  # what a transform makes of a dummy step's reward may be no number
-            reward = np.where(step.valid.reshape(step.valid.shape + (1,) * (reward.ndim - 2)), reward, np.float32(0.0))
+            reward = xp.where(step.valid.reshape(step.valid.shape + (1,) * (reward.ndim - 2)), reward, np.float32(0.0))
         return Transition(observation, action, reward, t.terminated, t.truncated, t.next_observation), step.valid
 
     def _after(self, carry: PyTree, step: HostStep) -> PyTree:
@@ -340,15 +323,6 @@ class HostRunner:
             fresh = fresh | ~step.valid  # the dummy step came before the new episode's first
         return self._run("reset_carry", carry, fresh)
 
-    def _count(self, episodes: list[_HostEpisodes], step: HostStep) -> None:
-        t = step.timestep
-        ended = t.info.get("episode_ended", t.terminated | t.truncated)
-        if step.valid is not None:
-            ended = ended & step.valid
-        if ended.any():
-            for i, sums in enumerate(episodes):
-                sums.add(t.info["episode_return"][i][ended[i]], t.info["episode_length"][i][ended[i]])
-
     def _run(self, name: Any, *args: Any) -> Any:
         if name not in self._compiled:
             start = time.perf_counter()
@@ -357,246 +331,6 @@ class HostRunner:
             self.compile_seconds += time.perf_counter() - start
             return out
         return self._compiled[name](*args)
-
-
-class _Programs:
-    """The compiled parts of the host loop, vmapped over the seeds."""
-
-    def __init__(self, agent: Algorithm, run: HostRunner):
-        self.agent, self.run = agent, run
-
-    def get(self, name: Any) -> Callable[..., Any]:
-        base, donate = (name[0] if isinstance(name, tuple) else name), ()
-        function, axes = getattr(self, f"_{base}")()
-        if base in ("add", "observe", "interrupt", "update"):
-            donate = (0,)
-        elif base == "learn":
-            # The state before it still acts while it runs.
-            donate = (1,) if self.run.overlap else (0, 1)
-        elif base == "begin":
-            donate = (1, 2) if self.agent.observe is None else (0, 1, 2)
-        if not axes:
-            return jax.jit(function)
-        lanes = jax.vmap(function, axes) if self.run.num_seeds > 1 else over_lanes(function, 1, axes)
-        return jax.jit(lanes, donate_argnums=donate)
-
-    def _hp(self, hp: Any, iteration: Counter) -> Any:
-        steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
-        return resolve(hp, steps, steps / self.run.total_steps)
-
-    def _init(self):
-        agent = self.agent
-
-        def init(seed, hp):
-            key = jax.random.key(seed)
-            state = agent.init(key_for(key, Purpose.INIT), self._hp(hp, Counter.zero()))
-            buffer = ()
-            if isinstance(agent.feed, OffPolicy):
-                buffer = Replay(agent.feed.buffer.init(), nothing_pending(agent.feed))
-            return HostTrainState(state, agent.initial_carry(agent.feed.num_envs), buffer, key, Counter.zero())
-
-        return init, (0, None)
-
-    def _random(self):
-        agent, num_envs = self.agent, self.agent.feed.num_envs
-        choose = at_random(agent)
-
-        def random(key, steps, observation):
-            if not self.run._masked:
-                observation = jax_spaces.zeros(agent.spec.observation_space, (num_envs,))
-
-            def one(t):
-                act_key, _ = act_and_env_keys(jax.random.fold_in(key_for(key, Purpose.PREFILL), t), num_envs)
-                return choose(observation, (), act_key)[0]
-
-            return jax.vmap(one)(steps)
-
-        return random, (0, None, 0)
-
-    @functools.cached_property
-    def _divided(self) -> tuple[Divided, Divided | None]:
-        """``act``, and off-policy ``learn``, each divided into what its keys alone decide and the rest."""
-        agent = self.agent
-        lane = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.run.template())
-        hp = jax.eval_shape(lambda: self.run.hp)
-        observation = jax_spaces.shapes(agent.spec.observation_space, (agent.feed.num_envs,))
-
-        def act(given, x):
-            (agent_state, observation, carry, hp), (key, iteration, t) = given, x
-            key = jax.random.fold_in(key_for(key, Purpose.COLLECT, iteration), t)
-            act_key, _ = act_and_env_keys(key, agent.feed.num_envs)
-            policy = agent.policy(agent_state)
-            return agent.act(policy, observation, carry, act_key, self._hp(hp, iteration), True)
-
-        def learn_(given, x):
-            (agent_state, replay, hp), (key, iteration) = given, x
-            key = key_for(key, Purpose.UPDATE, iteration)
-            return learn(agent, agent_state, replay, key, self._hp(hp, iteration))
-
-        at = lane.key, lane.iteration
-        acting = divide(act, (lane.agent, observation, lane.carry, hp), (*at, jax.ShapeDtypeStruct((), jnp.int32)))
-        on_policy = isinstance(agent.feed, OnPolicy)
-        return acting, None if on_policy else divide(learn_, (lane.agent, lane.buffer, hp), at)
-
-    @property
-    def _steps(self) -> int:
-        """Steps of an iteration."""
-        feed = self.agent.feed
-        return feed.rollout_length if isinstance(feed, OnPolicy) else feed.steps_per_update
-
-    @functools.cached_property
-    def ahead(self) -> int:
-        """Iterations whose random numbers are drawn in one call."""
-        acting, learning = self._divided
-        nbytes = self.run.num_seeds * (self._steps * acting.nbytes + (learning.nbytes if learning else 0))
-        return 1 if learning is None else max(1, min(DRAWN_AHEAD, DRAWN_BYTES // max(nbytes, 1)))
-
-    def _draw(self):
-        acting, learning = self._divided
-
-        def draw(key, iteration):
-            def of_iteration(i):
-                at = iteration.add(i)
-                of_step = lambda t: acting.ahead((key, at, t))
-                return jax.vmap(of_step)(jnp.arange(self._steps)), learning.ahead((key, at)) if learning else ()
-
-            return jax.vmap(of_iteration)(jnp.arange(self.ahead))
-
-        return draw, (0, 0)
-
-    def _act(self):
-        acting, _ = self._divided
-
-        def act(agent_state, observation, carry, drawn, i, t, hp):
-            kept = jax.tree.map(lambda x: x[i, t], drawn[0])
-            return acting.rest((agent_state, observation, carry, hp), kept)
-
-        return act, (0, 0, 0, 0, None, None, None)
-
-    def _begin(self):
-        (act, _), (add, _), (observe, _) = self._act(), self._add(), self._observe()
-
-        def begin(agent_state, replay, sums, left, observation, carry, drawn, i, hp):
-            replay = add(replay, *left.steps, left.iteration, hp)
-            sums = jax.tree.map(jnp.add, sums, left.losses)
-            if self.agent.observe is not None:
-                agent_state = observe(agent_state, *left.steps, left.iteration, hp)
-            action, carry, _ = act(agent_state, observation, carry, drawn, i, 0, hp)
-            return () if self.agent.observe is None else agent_state, replay, sums, action, carry
-
-        return begin, (0, 0, 0, 0, 0, 0, 0, None, None)
-
-    def _act_deterministic(self, explore: bool = False):
-        def act(agent_state, observation, carry, key, iteration, t, hp):
-            policy = self.agent.evaluated(agent_state)
-            key = jax.random.fold_in(key_for(key, Purpose.EVALUATE, iteration), t)
-            return self.agent.act(policy, observation, carry, key, self._hp(hp, iteration), explore)[:2]
-
-        return act, (0, 0, 0, 0, 0, None, None)
-
-    def _act_evaluate(self):
-        return self._act_deterministic(explore=True)
-
-    def _update(self):
-        def update(agent_state, rollout, carry, key, iteration, hp):
-            transitions, extras, valid = rollout
-            batch = Rollout(transitions, extras, carry, valid)
-            key = key_for(key, Purpose.UPDATE, iteration)
-            agent_state, info = self.agent.update(agent_state, batch, key, self._hp(hp, iteration))
-            return agent_state, info.metrics, iteration.add(1)
-
-        return update, (0, 0, 0, 0, 0, None)
-
-    def _add(self):
-        feed = self.agent.feed
-
-        def add(replay, transitions, valid, iteration, hp):
-            # Before new transitions take the places of those that the priorities are of.
-            replay = set_pending(feed, replay, self._hp(hp, iteration))
-            return replay._replace(buffer=_each_step(feed.buffer.add)(replay.buffer, transitions, valid))
-
-        return add, (0, 0, 0, 0, None)
-
-    def _observe(self):
-        def observe(agent_state, transitions, valid, iteration, hp):
-            hp = self._hp(hp, iteration)
-            one = lambda state, transition, valid: self.agent.observe(state, transition, valid, hp)
-            return _each_step(one)(agent_state, transitions, valid)
-
-        return observe, (0, 0, 0, 0, None)
-
-    def _interrupt(self):
-        return lambda replay: replay._replace(buffer=self.agent.feed.buffer.interrupt(replay.buffer)), (0,)
-
-    def _interrupt_agent(self):
-        return self.agent.interrupt, (0,)
-
-    def _learn(self):
-        _, learning = self._divided
-
-        def learn_(agent_state, replay, drawn, i, iteration, hp):
-            kept = jax.tree.map(lambda x: x[i], drawn[1])
-            agent_state, replay, metrics = learning.rest((agent_state, replay, hp), kept)
-            return agent_state, replay, metrics, iteration.add(1)
-
-        return learn_, (0, 0, 0, None, 0, None)
-
-    def _reset_carry(self):
-        return lambda carry, done: reset_carry(self.agent, carry, done), (0, 0)
-
-    def _fresh_carry(self):
-        carry = self.agent.initial_carry(self.agent.feed.num_envs)
-        return lambda: jax.tree.map(lambda x: jnp.broadcast_to(x, (self.run.num_seeds, *x.shape)), carry), ()
-
-    def _sum(self):
-        return lambda a, b: jax.tree.map(jnp.add, a, b), (0, 0)
-
-    def _summarize(self):
-        def report(episodes, losses, iterations, iteration, agent_state):
-            steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
-            return summarize(episodes, losses, iterations, steps, agent_state)
-
-        return report, (0, 0, None, 0, 0)
-
-
-class _HostEpisodes:
-    """``EpisodeSums`` in NumPy."""
-
-    def __init__(self) -> None:
-        self.returns: list[float] = []
-        self.lengths: list[float] = []
-
-    def add(self, returns: np.ndarray, lengths: np.ndarray) -> None:
-        self.returns.extend(returns.tolist())
-        self.lengths.extend(lengths.tolist())
-
-    def sums(self) -> tuple[float, ...]:
-        r = self.returns
-        return len(r), sum(r), min(r, default=np.inf), max(r, default=-np.inf), sum(self.lengths)
-
-
-def _each_step(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
-    """``function(state, transitions, valid) -> state`` of ``[T, B, ...]`` consecutive steps, from that of one."""
-
-    def of_all(state, transitions, valid):
-        return repeat(lambda state, step: (function(state, *step), None), state, (transitions, valid))[0]
-
-    return of_all
-
-
-def _over_time(records: Sequence[PyTree]) -> PyTree:
-    """``[S, T, ...]`` of T steps ``[S, ...]`` of S seeds."""
-    if len(records) == 1:
-        return jax.tree.map(lambda x: x[:, None], records[0])
-    return jax.tree.map(lambda *x: np.stack(x, axis=1), *records)
-
-
-def _stack(trees: Sequence[PyTree]) -> PyTree:
-    return (
-        jax.tree.map(lambda *x: np.stack(x), *trees)
-        if len(trees) > 1
-        else jax.tree.map(lambda x: np.asarray(x)[None], trees[0])
-    )
 
 
 def _eval_seed(seed: int, iteration: int) -> int:
