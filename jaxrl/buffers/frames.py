@@ -114,16 +114,20 @@ def frames_storage(
         number = jnp.where(state.fresh, state.head + frame_stack, state.head)
         count = jnp.sum(evicted < NO_PLACE, axis=1, dtype=jnp.int32)
 
-        # The episode's first stack where it begins now, and the newest frame everywhere.
-        stacks = jnp.concatenate(
-            [split(transitions.observation), split(transitions.next_observation)[:, -1:]], axis=1
-        )
-        offsets = jnp.arange(window, dtype=jnp.int32)
-        numbers = jnp.where(state.fresh[:, None], state.head[:, None] + offsets, state.head[:, None])
-        needed = real[:, None] & (state.fresh[:, None] | (offsets == frame_stack))
-        places = jnp.where(needed, (numbers % length) * num_envs + envs[:, None], NO_PLACE)
-        packed, _ = frame.pack({"frame": stacks.reshape(num_envs * window, *stacks.shape[2:])})
-        frames = write_at(state.frames, places.reshape(-1), packed)
+        # The newest frame everywhere, and the whole first stack of each episode that begins now.
+        pack = lambda images: frame.pack({"frame": images.reshape(-1, *images.shape[2:])})[0]
+        place = lambda numbers: (numbers % length) * num_envs
+        newest = jnp.where(real, place(number) + envs, NO_PLACE)
+        frames = write_at(state.frames, newest, pack(split(transitions.next_observation)[:, -1:]))
+        begins = state.fresh & real
+        firsts = place(state.head[:, None] + jnp.arange(frame_stack, dtype=jnp.int32)) + envs[:, None]
+        firsts = jnp.where(begins[:, None], firsts, NO_PLACE).reshape(-1)
+        # Few steps begin an episode, and to take all frames out of all stacks is most of the work.
+        stacks = jax.lax.cond(
+            jnp.any(begins), lambda o: pack(split(o)), lambda o: jnp.zeros((firsts.size, frame.row_words), jnp.uint32),
+            transitions.observation,
+        )  # fmt: skip
+        frames = write_at(frames, firsts, stacks)
 
         row, _ = rest.pack(
             _Rest(
