@@ -38,8 +38,9 @@ class Row:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What selects it."""
-        return (self.name, self.what, self.algorithm, self.env, self.env.rpartition(":")[2])
+        """What selects it; name and options together select it alone."""
+        alone = " ".join([self.name, *self.options])
+        return (self.name, self.what, self.algorithm, self.env, self.env.rpartition(":")[2], alone)
 
     @property
     def folder(self) -> str:
@@ -106,6 +107,9 @@ GRU = ("--config.actor_rnn", "gru", "--config.critic_rnn", "gru", "--config.sequ
 DEEP_SEA = ("--env.size", "16")
 WITHOUT_CURIOSITY = ("--config.num_envs", "16", "--hp.learning_rate", "1e-3")
 """What of the preset ``rnd/DeepSea-bsuite`` is PPO's."""
+STICKY = ("--env.sticky_actions", "0.1")
+"""MinAtar as Young & Tian 2019 publish it. Without them a greedy policy plays one or two games of Breakout, again and
+again."""
 MINATAR = ("Asterix-MinAtar", "Breakout-MinAtar", "Freeway-MinAtar", "SpaceInvaders-MinAtar")
 
 MATRIX = (
@@ -153,6 +157,7 @@ MATRIX = (
         for env, seeds in (("Breakout-MinAtar", 6), ("SpaceInvaders-MinAtar", 3))  # three left Breakout undecided
         for algorithm in ("dqn", "rainbow")
     ),
+    *(Row(algorithm, "Breakout-MinAtar", 1_000_000, 6, options=STICKY) for algorithm in ("dqn", "rainbow")),
     *(Row("pqn", env, 5_000_000, 2) for env in MINATAR),
     *(Row(algorithm, "Pendulum-v1", 20_000, 8, mean_at_least=-165.0) for algorithm in ("ddpg", "td3", "sac", "tqc")),
     *(Row(algorithm, "Pendulum-v1", 20_000, 8, options=PRIORITIZED_3_STEP) for algorithm in ("td3", "sac")),

@@ -13,9 +13,10 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.frame_wrappers import sticky_actions as with_sticky_actions
 from jaxrl.envs.rendering import gymnax_renderer
 from jaxrl.envs.wrappers import time_limit
-from jaxrl.validation import did_you_mean
+from jaxrl.validation import did_you_mean, require
 
 PREFIX = "gymnax"
 
@@ -33,11 +34,13 @@ def names() -> list[str]:
     return list(gymnax.registered_envs)
 
 
-def make(name: str, **parameters: Any) -> Environment:
+def make(name: str, *, sticky_actions: float = 0.0, **parameters: Any) -> Environment:
     """Make a gymnax environment by its id.
 
     Args:
         name: the id.
+        sticky_actions: the probability that the action before is taken once more (``envs.sticky_actions``). gymnax has
+            none; MinAtar as published has 0.1 (Young & Tian 2019, arXiv 1903.03176).
         **parameters: fields of its parameters (``max_episode_steps`` stands for ``max_steps_in_episode``) and
             options of its class, such as ``use_minimal_action_set``.
 
@@ -48,6 +51,8 @@ def make(name: str, **parameters: Any) -> Environment:
 
     if name not in gymnax.registered_envs:
         raise ValueError(f"env={name!r}: gymnax has no such environment{did_you_mean(name, gymnax.registered_envs)}")
+    number = isinstance(sticky_actions, int | float) and not isinstance(sticky_actions, bool)
+    require(number and 0 <= sticky_actions < 1, "sticky_actions", sticky_actions, "must be a probability below 1")
     if "max_episode_steps" in parameters:
         parameters["max_steps_in_episode"] = parameters.pop("max_episode_steps")
     try:
@@ -60,7 +65,7 @@ def make(name: str, **parameters: Any) -> Environment:
         known = [k for k in inspect.signature(type(env)).parameters if k not in ("args", "kwargs")]
         for option in options:
             if option not in known:
-                choices = [*fields, *known]
+                choices = [*fields, *known, "sticky_actions"]
                 raise ValueError(
                     f"{option}={options[option]!r}: {name} has the parameters {', '.join(choices)}"
                     + did_you_mean(option, choices)
@@ -69,7 +74,8 @@ def make(name: str, **parameters: Any) -> Environment:
     for field in fields:
         if isinstance(getattr(params, field), int | float) and not isinstance(parameters.get(field, 0), int | float):
             raise ValueError(f"{field}={parameters[field]!r}: must be a number")
-    return from_gymnax(env, params.replace(**{k: v for k, v in parameters.items() if k in fields}), name=name)
+    made = from_gymnax(env, params.replace(**{k: v for k, v in parameters.items() if k in fields}), name=name)
+    return with_sticky_actions(made, sticky_actions) if sticky_actions else made
 
 
 def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Environment:

@@ -143,6 +143,24 @@ def test_parameters_and_options():
         envs.make("gymnax:CartPole-v1", gravty=1.0)
 
 
+def test_sticky_actions(key):
+    env = envs.make("Breakout-MinAtar", sticky_actions=0.999_999)
+    state, _ = env.reset(key)
+    positions = []
+    for action in (1, 2, 2):  # left, then right twice
+        state, timestep = env.step(state, jnp.asarray(action), key)
+        positions.append(int(jnp.argmax(timestep.observation[-1, :, 0])))
+    start = int(jnp.argmax(env.reset(key)[1][-1, :, 0]))
+    assert positions == [start] * 3  # the first action before is 0, which does nothing, and it stays
+    plain, _ = envs.make("Breakout-MinAtar", sticky_actions=0.0).reset(key)
+    assert type(plain) is type(envs.make("Breakout-MinAtar").reset(key)[0])
+    for wrong in (1.0, -0.1, "often", True):
+        with pytest.raises(ValueError, match=r"sticky_actions=.*must be a probability below 1"):
+            envs.make("Breakout-MinAtar", sticky_actions=wrong)
+    with pytest.raises(ValueError, match="did you mean 'sticky_actions'"):
+        envs.make("Breakout-MinAtar", sticky_action=0.1)
+
+
 def test_planes_are_booleans_and_nothing_is_lost(key):
     inner, params = gymnax.make("Breakout-MinAtar")
     env = envs.make("Breakout-MinAtar")
