@@ -242,7 +242,9 @@ class HostRunner:
                 sums = self._sum(sums, losses)
             state = HostTrainState(agent, carry, buffer, state.key, iteration)
         if left is not None:
-            state, sums = self._store(state, left.steps, left.iteration), self._sum(sums, left.losses)
+            # By the same program as always, though nobody takes its action: another one would round otherwise, and the
+            # run depend on how often it reports.
+            state, sums, _, _ = self._begin(state, sums, left, drawn)
         return state, sums
 
     def _drawn(self, state: HostTrainState, i: int, drawn: _Drawn | None) -> _Drawn:

@@ -181,7 +181,7 @@ class _Program:
             if kinds <= constant and not op.eqn.effects:
                 constant.update(op.outputs)
                 self.constant_ops.append(op)
-            elif hoist and kinds <= constant | ahead:
+            elif hoist and kinds <= constant | ahead and not op.eqn.effects:
                 ahead.update(op.outputs)
                 self.ahead_ops.append(op)
             else:

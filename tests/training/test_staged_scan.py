@@ -409,6 +409,17 @@ def test_a_divided_step_gives_the_same_numbers_as_the_whole(name):
     _assert_same(jax.jit(parts.rest)(carry, _lane(kept, 2)), jax.jit(step)(carry, x))
 
 
+def test_nothing_is_shown_before_its_time():
+    def shows(carry, key):
+        noise = jax.random.uniform(key)
+        jax.debug.print("noise {}", noise)
+        return carry + noise, noise
+
+    parts = divide(shows, 0.5, KEYS[0])
+    assert "debug" not in str(jax.make_jaxpr(parts.ahead)(KEYS[0]))
+    assert "debug" in str(jax.make_jaxpr(parts.rest)(0.5, parts.ahead(KEYS[0])))
+
+
 def test_what_a_key_decides_alone_is_done_ahead():
     parts = divide(_divided, 0.5, KEYS[0])
     assert parts.nbytes == 4
