@@ -8,13 +8,14 @@ Source: DLPack's Python specification, https://dmlc.github.io/dlpack/latest/pyth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.envs.gymnasium_adapter import delivered_space, takes
@@ -72,6 +73,8 @@ def from_tensors(
 
     Raises:
         TypeError: if ``make`` or ``to_tensor`` is no function, or there is a space that jaxrl does not support.
+        ValueError: when it is made, if a simulator has another number of environments, or does not reset them by
+            itself in the step that ends an episode.
 
     Source: for what a truncated step bootstraps from, rl_games, ``value_bootstrap``.
     """
@@ -88,6 +91,13 @@ def from_tensors(
         simulator = make(num_envs)
         made = getattr(simulator, "num_envs", num_envs)
         require(made == num_envs, "num_envs", num_envs, f"make({num_envs}) made a simulator of {made} environments")
+        mode = getattr(simulator, "autoreset_mode", None) or (getattr(simulator, "metadata", None) or {}).get(
+            "autoreset_mode", AutoresetMode.SAME_STEP
+        )
+        require(
+            mode in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value), "autoreset_mode", mode,
+            "episodes must begin in the step that ends one; from_vector adapts Gymnasium's other vector environments",
+        )  # fmt: skip
         return TensorVectorEnv(
             simulator, num_envs, observation_space, to_actions, to_tensor or (lambda x: x), tuple(reward_shape), copies
         )
@@ -136,6 +146,7 @@ class TensorVectorEnv(VectorEnv):
         self._simulator_device: Any = None
         self._observation: PyTree = None
         self._reading: PyTree = ()
+        self._actions: tuple[PyTree, PyTree] = ((), ())
 
     def reset(self, seed: int) -> PyTree:
         """Start new episodes, with the seed if the simulator takes one."""
@@ -154,6 +165,9 @@ class TensorVectorEnv(VectorEnv):
     def send(self, action: PyTree) -> None:
         action = jax.device_put(self._to_actions(action), self._simulator_device)
         self._finish_reading()
+        # A simulator on a device reads its actions after its step has returned. Their memory is free for others only
+        # when what it made of them has been read, and without copies nothing waits for that but the next action.
+        self._actions = (self._actions[1], action)
         self._result = self._simulator.step(jax.tree.map(self._to_tensor, action))
 
     def receive(self) -> HostStep:
@@ -187,6 +201,8 @@ class TensorVectorEnv(VectorEnv):
                 "observation, reward, terminated, truncated, info, or observation, reward, done, info"
             )
         observation, reward, *ends, info = result
+        if not isinstance(info, Mapping):
+            raise TypeError(f"info of type {type(info).__name__}: it must be a dictionary, if an empty one")
         reward = self._array(reward, self._reward_shape, "reward")
         if parts == 5:
             ends = self._array(ends[0], (), "terminated"), self._array(ends[1], (), "truncated")

@@ -226,8 +226,8 @@ def _name_of(env: Any, parameters: Mapping[str, Any] | None) -> str:
 
     if not isinstance(env, Environment | HostEnvironment):
         raise UserError(
-            f"env={env!r}: must be an id or an environment of jaxrl.envs; from_gymnasium, from_vector and from_gymnax "
-            "adapt others"
+            f"env={env!r}: must be an id or an environment of jaxrl.envs; from_gymnasium, from_vector, from_gymnax, "
+            "from_brax and from_tensors adapt others"
         )
     if parameters:
         raise UserError(f"env_parameters={dict(parameters)}: are for an id; {env.name} is made already")

@@ -2,9 +2,12 @@
 
 import dataclasses
 import functools
+import gc
 import subprocess
 import sys
+import weakref
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -262,6 +265,42 @@ def test_a_simulator_may_write_to_its_actions():
     action = jnp.ones(3, jnp.int32)
     vector.step(action)
     assert simulator.pointer != action.unsafe_buffer_pointer()
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_actions_live_as_long_as_a_simulator_may_read_them(copies):
+    """On a device it reads them after its step has returned, whether it has kept their tensor or not."""
+    given = []
+
+    def to_tensor(action):
+        given.append(weakref.ref(action))
+        return action
+
+    vector, _ = vector_of(Arrays, to_tensor=to_tensor, copies=copies)
+    vector.reset(seed=1)
+    for t in range(4):
+        vector.step(jnp.full((3, 1), 0.1 * t))
+        gc.collect()
+        assert [ref() is not None for ref in given] == [False] * (t - 1) + [True] * min(t + 1, 2)
+
+
+def test_simulators_that_reset_in_a_step_of_their_own_are_refused():
+    make = lambda num_envs: gymnasium.make_vec("CartPole-v1", num_envs, vectorization_mode="sync")
+    space = make(1).single_observation_space, make(1).single_action_space
+    env = envs.from_tensors(make, *space, name="cart")
+    with pytest.raises(ValueError, match="autoreset_mode=.*from_vector adapts"):
+        env.make_vector(2)
+
+
+def test_an_info_that_is_none():
+    class Silent(Arrays):
+        def step(self, action):
+            return (*super().step(action)[:4], None)
+
+    vector, _ = vector_of(Silent, to_tensor=None)
+    vector.reset(seed=1)
+    with pytest.raises(TypeError, match="info of type NoneType: it must be a dictionary"):
+        vector.step(jnp.zeros((3, 1)))
 
 
 @pytest.mark.parametrize("copies", [True, False])
