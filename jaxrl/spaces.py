@@ -33,15 +33,14 @@ def flat_size(space: spaces.Space) -> int:
 def flatten(space: spaces.Space, x: PyTree) -> Array:
     """Elements of the space ``[..., *shape]`` as float features ``[..., flat_size]``.
 
-    Discrete parts become one-hot, unsigned bytes are divided by 255, and Dict and Tuple spaces are
-    concatenated in their own order.
+    Discrete parts become one-hot, unsigned bytes are divided by 255 (if they still are bytes, and have not been
+    normalized), and Dict and Tuple spaces are concatenated in their own order.
     """
     match space:
         case spaces.Box() | spaces.MultiBinary():
             batch = x.shape[: x.ndim - len(space.shape)]
-            scale = 1 / 255 if space.dtype == np.uint8 else 1
             features = x.reshape(*batch, -1).astype(jnp.float32)
-            return features if scale == 1 else features * scale
+            return features * (1 / 255) if x.dtype == np.uint8 else features
         case spaces.Discrete():
             return jax.nn.one_hot(x - int(space.start), int(space.n))
         case spaces.MultiDiscrete():

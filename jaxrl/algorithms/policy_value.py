@@ -31,6 +31,10 @@ from jaxrl.networks.torsos import MLP, Torso, conv_settings, torso_input, torso_
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
+OF_A_GAUSSIAN = (
+    "mean_activation", "std_activation", "state_dependent_std", "std_parametrization", "min_std", "initial_std",
+)  # fmt: skip
+"""Fields of a configuration that a Beta distribution has no use for."""
 BOOTSTRAPS = ("final_observation", "current_value")
 SUPPORT = 20.0
 """Ends of the atoms of two-hot values, in ``symlog`` of the return."""
@@ -127,6 +131,7 @@ class Config(rollouts.Config):
         for name in ("observation_clip", "value_clip"):
             bound = getattr(self, name)
             require(bound is None or bound > 0.0, name, bound, "must be positive, or none")
+        require(self.min_std >= 0.0, "min_std", self.min_std, "must not be negative")
         require(
             self.min_std == 0.0 or self.std_parametrization != "exp", "min_std", self.min_std,
             "has no floor to be with std_parametrization='exp'; take 'softplus' or 'linear'",
@@ -138,6 +143,11 @@ class Config(rollouts.Config):
             "needs normalize_observation=True",
         )  # fmt: skip
         require(self.initial_std > 0, "initial_std", self.initial_std, "must be positive")
+        if self.continuous == "beta":
+            default = {field.name: field.default for field in dataclasses.fields(self)}
+            for name in OF_A_GAUSSIAN:
+                value = getattr(self, name)
+                require(value == default[name], name, value, "is of a Gaussian, and continuous='beta' is none")
         raw_std(self.initial_std, self.std_parametrization, self.min_std, self.std_activation)
         require(
             not self.shared_torso or self.actor_rnn == self.critic_rnn, "critic_rnn", self.critic_rnn,

@@ -26,6 +26,7 @@ from jaxrl import spaces as jax_spaces
 from jaxrl.algorithms import advantages, minibatches, policy_value, ppo
 from jaxrl.algorithms.advantages import Streams
 from jaxrl.algorithms.policy_value import Networks
+from jaxrl.algorithms.ppo import AuxiliaryLoss
 from jaxrl.losses.policy_gradient import masked_mean
 from jaxrl.networks.initializers import orthogonal
 from jaxrl.networks.torsos import Torso, conv_settings, torso_input, torso_kind
@@ -106,7 +107,12 @@ def two_rewards(spec: Spec) -> Spec:
     return dataclasses.replace(spec, reward_shape=(2,))
 
 
-def make(spec: Spec, config: Config = Config(), networks: Networks | None = None) -> Algorithm[State]:
+def make(
+    spec: Spec,
+    config: Config = Config(),
+    networks: Networks | None = None,
+    auxiliary: AuxiliaryLoss | None = None,
+) -> Algorithm[State]:
     """Build random network distillation for an environment.
 
     Args:
@@ -115,6 +121,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         config: static configuration.
         networks: of actor and critic, made for ``two_rewards(spec)``; by default those of
             ``policy_value.make_networks``.
+        auxiliary: a loss of one's own, as for PPO.
 
     Raises:
         ValueError: for a vector of rewards, networks made for another number of rewards than two, and as PPO.
@@ -125,7 +132,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         networks.spec.reward_shape == (2,), "networks.spec.reward_shape", networks.spec.reward_shape,
         "must be (2,): make them for rnd.two_rewards(spec)",
     )  # fmt: skip
-    agent = ppo.make(two_rewards(spec), config, networks, streams=lambda hp: streams_of(config, hp))
+    agent = ppo.make(two_rewards(spec), config, networks, auxiliary, lambda hp: streams_of(config, hp))
     optimizer, axis_name = policy_value.make_optimizer(config), config.axis_name
     seen = _seen(spec)
     kind = torso_kind(seen.space, config.torso, config.convolutions)

@@ -92,7 +92,7 @@ BOUNDS: dict[str, Bounds] = {
     "clip_policy_rho": POSITIVE,
     "extrinsic_coefficient": NON_NEGATIVE,
     "intrinsic_coefficient": NON_NEGATIVE,
-    "intrinsic_discount": UNIT,
+    "intrinsic_discount": Bounds(0.0, 1.0, open_high=True),
     "predictor_learning_rate": POSITIVE,
     "predictor_share": UNIT,
 }

@@ -20,6 +20,13 @@ ConvLayer = tuple[int, int, int] | tuple[int, int, int, int]
 """Features, kernel size, stride and, if it is not 0, padding: zero pixels on each side."""
 
 
+LAYERS: dict[str, tuple[ConvLayer, ...]] = {
+    "nature_cnn": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+    "minatar_cnn": ((16, 3, 1),),
+}
+"""Those of the networks that leave something of images of a certain size and larger."""
+
+
 class ConvSettings(NamedTuple):
     """What convolutions of one's own are made of."""
 
@@ -41,7 +48,7 @@ class NatureCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        for features, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+        for features, size, stride in LAYERS["nature_cnn"]:
             x = Conv(features, size, stride, kernel_init=self.kernel_init)(x)
             x = jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
         return flatten(x)
@@ -58,7 +65,8 @@ class MinAtarCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = Conv(16, 3, kernel_init=self.kernel_init)(x)
+        ((features, size, stride),) = LAYERS["minatar_cnn"]
+        x = Conv(features, size, stride, kernel_init=self.kernel_init)(x)
         return flatten(jax.nn.relu(nn.LayerNorm()(x) if self.layer_norm else x))
 
 

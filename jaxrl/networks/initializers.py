@@ -72,6 +72,7 @@ def initializer(text: str, default: Initializer, field: str = "kernel_init") -> 
     Source: LeCun et al. 1998, Glorot & Bengio 2010, He et al. 2015 (arXiv 1502.01852), Saxe et al. 2014 (arXiv
         1312.6120).
     """
+    require(isinstance(text, str), field, text, "must be a name, such as default or orthogonal(1.4142)")
     name, bracket, rest = text.partition("(")
     try:
         gain = float(rest.removesuffix(")")) if bracket else 1.0

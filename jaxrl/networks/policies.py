@@ -261,7 +261,9 @@ def raw_std(std: float, parametrization: str, min_std: float = 0.0, activation: 
     else:
         floor = min_std if parametrization == "softplus" else max(min_std, 1e-3)
         require(std > floor, "initial_std", std, f"must be above the floor of {floor:g} (min_std)")
-        raw = math.log(math.expm1(std - floor)) + (0.0 if parametrization == "softplus" else floor)
+        # log(exp(x) - 1), which does not overflow where x is large.
+        above = std - floor
+        raw = above + math.log(-math.expm1(-above)) + (0.0 if parametrization == "softplus" else floor)
     start = undone(activation, raw)
     if start is None:
         low, high = RISES[activation].low, RISES[activation].high

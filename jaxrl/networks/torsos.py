@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.networks.activations import ACTIVATIONS
-from jaxrl.networks.images import IMAGES, POOLINGS, ConvLayer, Convolutions, ConvSettings
+from jaxrl.networks.images import IMAGES, LAYERS, POOLINGS, ConvLayer, Convolutions, ConvSettings
 from jaxrl.networks.initializers import Initializer, initializer
 from jaxrl.validation import require, require_choice
 
@@ -72,6 +72,8 @@ def require_torso(config: Any) -> None:
     require_choice(config, "pooling", POOLINGS)
     initializer(config.kernel_init, nn.initializers.zeros)
     given, own = config.convolutions, config.torso in OWN
+    listed = isinstance(given, tuple | list) and all(isinstance(layer, tuple | list) for layer in given)
+    require(listed, "convolutions", given, "must be a list of layers, such as ((16, 3, 1),)")
     for layer in given:
         whole = all(isinstance(n, int) and not isinstance(n, bool) for n in layer)
         require(
@@ -95,8 +97,8 @@ def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[C
     """The kind of torso for observations of a space.
 
     ``auto`` takes the Nature CNN for images of at least 36 x 36, the MinAtar CNN for smaller ones, and dense layers
-    where there are none. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the rest is features.
-    So have sequences ``[W, C]`` with ``conv1d``.
+    where there are none of at least 3 x 3. In a ``Dict`` or ``Tuple`` each image has convolutions of its own, and the
+    rest is features. So have sequences ``[W, C]`` with ``conv1d``.
 
     Args:
         space: of observations.
@@ -114,16 +116,17 @@ def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[C
             raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
     if kind == "auto":
         side = min((min(shape[:2]) for shape in images), default=0)
-        return "mlp" if not images else "nature_cnn" if side >= 36 else "minatar_cnn"
+        return "nature_cnn" if side >= 36 else "minatar_cnn" if side >= 3 else "mlp"
     if kind != "mlp" and not images:
         wanted = "images [H, W, C]" if axes == 2 else "sequences [W, C]"
         raise ValueError(f"torso={kind!r}: needs observations that are {wanted}, got {space}; use 'mlp'")
-    for shape in images if kind in OWN else ():
+    field, asked = ("convolutions", convolutions) if kind in OWN else ("torso", kind)
+    for shape in images:
         side = min(shape[:axes])
-        for _, size, stride, *padding in convolutions:
+        for _, size, stride, *padding in convolutions if kind in OWN else LAYERS.get(kind, ()):
             side += 2 * sum(padding)
             require(
-                side >= size, "convolutions", convolutions,
+                side >= size, field, asked,
                 f"a kernel of {' x '.join([str(size)] * axes)} finds only {side} pixels a side left of an image "
                 f"{shape}, padding included",
             )  # fmt: skip

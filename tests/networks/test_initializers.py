@@ -64,6 +64,8 @@ def test_initialisers_by_name(key, text, deviation):
     kernel = initializer(text, nn.initializers.zeros)(key, (400, 100))
     np.testing.assert_allclose(np.std(kernel), deviation, rtol=0.02)
     assert abs(np.mean(kernel)) < 0.02 * deviation
+    if "orthogonal" not in text:
+        assert (np.abs(kernel).max() > 1.8 * deviation) == ("normal" in text)  # sqrt(3) bounds what is uniform
     if text.startswith("orthogonal"):
         np.testing.assert_allclose(kernel.T @ kernel, 400 * deviation**2 * np.eye(100), atol=1e-4)
 
@@ -82,3 +84,6 @@ def test_an_initialiser_that_is_not_named(key):
     for text in ("ortogonal", "orthogonal(0)", "orthogonal(x)", "orthogonal(1", "default(2)", "glorot_normal)", ""):
         with pytest.raises(ValueError, match="kernel_init=.*must be default or one of lecun_normal"):
             initializer(text, nn.initializers.ones)
+    for other in (None, 2.0):
+        with pytest.raises(ValueError, match=r"kernel_init=.*must be a name, such as default"):
+            initializer(other, nn.initializers.ones)

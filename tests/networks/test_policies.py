@@ -127,6 +127,13 @@ def test_a_deviation_below_its_floor_is_refused():
         raw_std(0.05, "softplus", 0.1)
 
 
+@pytest.mark.parametrize("std", [1e-3, 0.5, 30.0, 800.0])
+def test_a_deviation_of_any_size_can_be_the_first(std):
+    for parametrization in ("exp", "softplus"):
+        raw = raw_std(std, parametrization)
+        np.testing.assert_allclose(std_from(jnp.float32(raw), parametrization), std, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("activation", "parametrization", "std"),
     [

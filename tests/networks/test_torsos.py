@@ -86,6 +86,10 @@ def test_the_torso_goes_by_the_observation():
     assert torso_kind(box((4,))) == torso_kind(spaces.Discrete(3)) == torso_kind(box((84, 84, 4)), "mlp") == "mlp"
     with pytest.raises(ValueError, match="torso='nature_cnn'.*images"):
         torso_kind(box((4,)), "nature_cnn")
+    assert torso_kind(box((36, 36, 1))) == "nature_cnn" and torso_kind(box((35, 36, 1))) == "minatar_cnn"
+    assert torso_kind(box((3, 3, 1))) == "minatar_cnn" and torso_kind(box((2, 2, 3))) == "mlp"
+    with pytest.raises(ValueError, match=r"torso='nature_cnn': a kernel of 3 x 3 finds only 2 pixels a side left"):
+        torso_kind(box((35, 35, 1)), "nature_cnn")
 
 
 def test_bytes_are_divided_by_255_and_other_images_are_left_alone():
