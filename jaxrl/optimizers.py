@@ -10,7 +10,7 @@ import optax
 
 Array = jax.Array
 PyTree = Any
-Pair = tuple[Array | float, Array | float]
+Pair = tuple[Array | float | None, Array | float | None]
 
 
 class Optimized(NamedTuple):
@@ -72,5 +72,5 @@ def apply_gradients(
     return Optimized(params, opt_state, norm)
 
 
-def _clip_scale(norm: Array, bound: Array | float) -> Array:
-    return jnp.minimum(1.0, bound / jnp.maximum(norm, 1e-12))
+def _clip_scale(norm: Array, bound: Array | float | None) -> Array:
+    return jnp.ones(()) if bound is None else jnp.minimum(1.0, bound / jnp.maximum(norm, 1e-12))

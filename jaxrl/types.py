@@ -104,6 +104,8 @@ class OnPolicy:
 
     num_envs: int
     rollout_length: int
+    kept: Any = None
+    """The ``jaxrl.buffers.Buffer`` of earlier rollouts, if the algorithm's state holds one."""
 
     @property
     def steps_per_iteration(self) -> int:

@@ -55,7 +55,7 @@ class Hyperparameters:
     entropy_coefficient: Any = 0.01
     """Weight of the policy's entropy, which is rewarded."""
     value_coefficient: Any = 0.5
-    """Weight of the value's loss."""
+    """Weight of the value's loss, unless the critic has an optimiser of its own."""
     max_grad_norm: Any = 0.5
     """Bound of the gradient's global norm."""
     critic_learning_rate: Any = 7e-4

@@ -75,7 +75,7 @@ class Hyperparameters:
     entropy_coefficient: Any = 0.01
     """Weight of the policy's entropy, which is rewarded."""
     value_coefficient: Any = 0.5
-    """Weight of the value's loss."""
+    """Weight of the value's loss, unless the critic has an optimiser of its own."""
     max_grad_norm: Any = 40.0
     """Bound of each gradient's global norm."""
     critic_learning_rate: Any = 7e-4
@@ -154,6 +154,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             return advantages.policy_gradient_loss(
                 -steps.advantage * distribution.log_prob(steps.action),
                 advantages.value_loss(networks, value, steps), distribution.entropy(), steps.valid, hp,
+                separate_optimizers=config.separate_optimizers,
             )  # fmt: skip
 
         gradients, metrics = jax.grad(loss, has_aux=True)(params)

@@ -74,16 +74,28 @@ def normalize_rewards(
     networks: Networks, normalizers: Normalizers, rollout: Rollout, discount: Array
 ) -> tuple[Array, Normalizers]:
     """Rewards divided by the deviation of their discounted sum, and the statistics that these have joined."""
+    normalizers = observe_rewards(networks, normalizers, rollout, discount)
+    return scaled_reward(networks, normalizers, rollout.transitions.reward), normalizers
+
+
+def observe_rewards(networks: Networks, normalizers: Normalizers, rollout: Rollout, discount: Array) -> Normalizers:
+    """The statistics after the discounted sums of a rollout's rewards."""
     reward, c = rollout.transitions.reward, networks.config
     if not c.normalize_reward:
-        return reward, normalizers
+        return normalizers
     over = ended(rollout)
     over = over.reshape(over.shape + (1,) * (reward.ndim - 2))
     last, sums = normalization.discounted_sums(normalizers.sums, reward, over, discount)
     statistics = normalization.update(normalizers.reward, sums, rollout.valid, c.axis_name)
-    scaled = reward / jnp.sqrt(statistics.variance + normalization.EPSILON)
-    scaled = jnp.clip(scaled, -normalization.CLIP, normalization.CLIP)
-    return scaled, normalizers._replace(reward=statistics, sums=last)
+    return normalizers._replace(reward=statistics, sums=last)
+
+
+def scaled_reward(networks: Networks, normalizers: Normalizers, reward: Array) -> Array:
+    """Rewards divided by the deviation of their discounted sum, as far as that is known."""
+    if not networks.config.normalize_reward:
+        return reward
+    scaled = reward / jnp.sqrt(normalizers.reward.variance + normalization.EPSILON)
+    return jnp.clip(scaled, -normalization.CLIP, normalization.CLIP)
 
 
 def observe(networks: Networks, normalizers: Normalizers, rollout: Rollout) -> Normalizers:
@@ -312,11 +324,15 @@ def policy_gradient_loss(
     valid: Array | None,
     hp: Any,
     axis_name: str | None = None,
+    separate_optimizers: bool = False,
 ) -> tuple[Array, dict[str, Array]]:
     """``mean(L_pi) + c_v L_V - c_e mean(H)`` and its parts; with ``L_pi = -A log pi(a|s)`` that of A3C and IMPALA.
+
+    With an optimiser for each there is nothing to weigh: ``c_v`` is 1.
 
     Source: Mnih et al. 2016 (arXiv 1602.01783), section 4; Espeholt et al. 2018 (arXiv 1802.01561), section 4.2.
     """
     policy_loss, entropy = (masked_mean(x, valid, axis_name) for x in (per_step, entropy))
-    total = policy_loss + hp.value_coefficient * value_loss - hp.entropy_coefficient * entropy
+    weight = 1.0 if separate_optimizers else hp.value_coefficient
+    total = policy_loss + weight * value_loss - hp.entropy_coefficient * entropy
     return total, {"loss": total, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}

@@ -52,26 +52,31 @@ class Config(minibatches.Config, policy_value.Config):
     target_period: int = 4
     """Updates between two copies of the learner's parameters to the target policy."""
     kl_penalty: bool = False
-    """Whether the divergence from the target policy is penalised; the coefficient adapts to ``target_kl``."""
+    """Whether the divergence from the target policy is penalised; with each new copy to that, the coefficient adapts to
+    ``target_kl``."""
     replay_slots: int = 0
     """The last rollouts that are kept, the newest among them; 0 for none."""
     replays: int = 1
-    """How many of those, drawn at random, are learned from after each new rollout."""
+    """How many of those, drawn at random, are learned from after each new rollout, if any are kept."""
     separate_optimizers: bool = False
     """Whether the critic has an optimiser, a learning rate and a bound of its gradient of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "policy_period", "target_period", "replays")
-        require(self.replay_slots >= 0, "replay_slots", self.replay_slots, "must not be negative; 0 keeps none")
+        slots = self.replay_slots
+        require(isinstance(slots, int) and slots >= 0, "replay_slots", slots, "must be an integer >= 0; 0 keeps none")
+        require(slots or self.replays == 1, "replays", self.replays, "needs replay_slots, which are what is replayed")
         require(
-            not self.replay_slots or self.axis_name is None, "replay_slots", self.replay_slots,
+            not slots or self.axis_name is None, "replay_slots", slots,
             "must be 0 with axis_name: each device would keep rollouts of its own",
         )  # fmt: skip
         policy_value.require_separable(self)
         require(
             self.surrogate or not self.kl_penalty, "kl_penalty", True, "is the divergence from surrogate=True's target"
         )
+        moves = self.target_period > 1 or slots > 0 or self.num_epochs * self.num_minibatches > 1
+        require(moves or not self.kl_penalty, "kl_penalty", True, "needs more than one step from each target")
         require(
             self.sequence_length in (None, self.rollout_length), "sequence_length", self.sequence_length,
             "must be none: V-trace needs whole rollouts",
@@ -103,7 +108,7 @@ class Hyperparameters:
     entropy_coefficient: Any = 0.01
     """Weight of the policy's entropy, which is rewarded."""
     value_coefficient: Any = 0.5
-    """Weight of the value's loss."""
+    """Weight of the value's loss, unless the critic has an optimiser of its own."""
     max_grad_norm: Any = 40.0
     """Bound of the gradient's global norm."""
     clip: Any = 0.4
@@ -204,10 +209,11 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         mean = lambda x: masked_mean(x, valid, config.axis_name)
         per_step = -corrected.advantage * new_log_prob
         if config.surrogate:
-            ratio = jnp.minimum(jnp.exp(-corrected_ratio), hp.clip_target) * jnp.exp(log_ratio)
+            # In logarithms, since a policy far surer than the one that acted makes one factor zero and one infinite.
+            ratio = jnp.exp(jnp.minimum(-corrected_ratio, jnp.log(hp.clip_target)) + log_ratio)
             per_step = clipped_surrogate(ratio, corrected.advantage, hp.clip)
         total, metrics = advantages.policy_gradient_loss(
-            per_step, value_loss, distribution.entropy(), valid, hp, config.axis_name
+            per_step, value_loss, distribution.entropy(), valid, hp, config.axis_name, config.separate_optimizers
         )
         if config.kl_penalty:
             metrics["kl"] = mean(old.kl_divergence(distribution))
@@ -215,18 +221,19 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         return total, {**metrics, "loss": total, "importance_weight": mean(jnp.exp(log_ratio))}
 
     def update(state: State, batch: Rollout, key: Key, hp: Hyperparameters) -> tuple[State, Info]:
-        reward, normalizers = advantages.normalize_rewards(networks, state.normalizers, batch, hp.discount)
+        normalizers = advantages.observe_rewards(networks, state.normalizers, batch, hp.discount)
         # Whose statistics acted, lest the ratio of an unchanged policy be another than 1.
         fixed = normalizers._replace(observation=state.acting.observation)
         carry = batch.extras.get("carry", ())
         data = _Rollouts(
-            batch.transitions._replace(reward=reward), batch.extras["log_prob"], carry,
-            advantages.begins(config, batch), batch.valid,
-        )  # fmt: skip
+            batch.transitions, batch.extras["log_prob"], carry, advantages.begins(config, batch), batch.valid
+        )
         data, replay = minibatches.time_major(data), state.replay
 
         def learn(carry: tuple[PyTree, optax.OptState], inputs: tuple[_Rollouts, Key]) -> tuple[tuple, dict]:
             rollouts, key = inputs
+            reward = advantages.scaled_reward(networks, normalizers, rollouts.transitions.reward)
+            rollouts = rollouts._replace(transitions=rollouts.transitions._replace(reward=reward))
             descent = minibatches.descend(
                 lambda params, minibatch: loss(params, state, minibatch, fixed, hp),
                 optimizer, *carry, rollouts, key, config.passes, axis_name=config.axis_name,
@@ -245,12 +252,13 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
             several = jax.tree.map(lambda *x: jnp.concatenate(x), new, old)
             (params, opt_state), metrics = jax.lax.scan(learn, start, (several, jnp.stack(keys)))
             metrics = jax.tree.map(jnp.mean, metrics)
-        coefficient = state.kl_coefficient
-        if config.kl_penalty:
-            coefficient = adapt_to_kl(coefficient, metrics["kl"], hp.target_kl, above=1.5, below=0.5)
-            metrics |= {"kl_coefficient": coefficient}
         normalizers = advantages.observe(networks, normalizers, batch)
-        updates = (state.updates + 1) % period
+        updates, coefficient = (state.updates + 1) % period, state.kl_coefficient
+        if config.kl_penalty:
+            # After a new copy the policy is still near to its target, and after the last steps from one the farthest.
+            adapted = adapt_to_kl(coefficient, metrics["kl"], hp.target_kl, above=1.5, below=0.5)
+            coefficient = jnp.where(updates % config.target_period == 0, adapted, coefficient)
+            metrics |= {"kl_coefficient": coefficient}
         fresh = Policy(networks.acting(params), normalizers.observation)
         copy = lambda period, new, old: jax.tree.map(lambda n, o: jnp.where(updates % period == 0, n, o), new, old)
         acting = copy(config.policy_period, fresh, state.acting)
@@ -262,7 +270,7 @@ def make(spec: Spec, config: Config = Config(), networks: Networks | None = None
         spec=spec,
         config=config,
         hyperparameters=Hyperparameters(),
-        feed=OnPolicy(config.num_envs, config.rollout_length),
+        feed=OnPolicy(config.num_envs, config.rollout_length, kept),
         init=init,
         policy=lambda state: state.acting,
         evaluation_policy=lambda state: state.acting._replace(params=networks.acting(state.params)),

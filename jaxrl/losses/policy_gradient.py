@@ -57,12 +57,13 @@ def adapt_to_kl(value: Array, kl: Array, target: Array | float, *, above: float,
     """``above value`` where ``kl > 2 target``, ``below value`` where ``kl < target / 2``, else ``value``.
 
     A learning rate shrinks where the policy moved too far (above 1/1.5, below 1.5); the coefficient of a penalty grows
-    (above 1.5 or 2, below 1/2).
+    (above 1.5 or 2, below 1/2). The outcome stays between 1e-8 and 1e8, since nothing leads back from zero or infinity.
 
     Source: Schulman et al. 2017 (arXiv 1707.06347), section 4, for the coefficient; rl_games, ``AdaptiveScheduler``,
         for the rate.
     """
-    return jnp.where(kl > 2.0 * target, value * above, jnp.where(kl < 0.5 * target, value * below, value))
+    adapted = jnp.where(kl > 2.0 * target, value * above, jnp.where(kl < 0.5 * target, value * below, value))
+    return jnp.clip(adapted, 1e-8, 1e8)
 
 
 def approximate_kl(log_ratio: Array) -> Array:

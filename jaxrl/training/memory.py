@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -13,8 +14,9 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def replay_bytes(agent: Algorithm, num_seeds: int = 1) -> int:
-    """The memory of the replay buffers of so many seeds; 0 for an on-policy algorithm."""
-    return agent.feed.buffer.nbytes * num_seeds if isinstance(agent.feed, OffPolicy) else 0
+    """The memory of the replay buffers of so many seeds; 0 for an algorithm without."""
+    buffer = _buffer(agent)
+    return 0 if buffer is None else buffer.nbytes * num_seeds
 
 
 def require_memory(agent: Algorithm, num_seeds: int, num_devices: int = 1) -> None:
@@ -32,12 +34,17 @@ def require_memory(agent: Algorithm, num_seeds: int, num_devices: int = 1) -> No
     needed = replay_bytes(agent, num_seeds if device.platform == "cpu" else -(-num_seeds // num_devices))
     available = available_bytes(device)
     if available is not None and needed > available:
-        buffer = agent.feed.buffer
+        buffer, size = _buffer(agent), "buffer_size" if isinstance(agent.feed, OffPolicy) else "replay_slots"
         raise MemoryError(
-            f"buffer_size={buffer.capacity:,}: {num_seeds} replay buffer{'s' if num_seeds > 1 else ''} of "
+            f"{size}={buffer.capacity:,}: {num_seeds} replay buffer{'s' if num_seeds > 1 else ''} of "
             f"{in_units(buffer.nbytes)} {'do' if num_seeds > 1 else 'does'} not fit, {in_units(available)} of memory "
-            "are free; use a smaller buffer_size, fewer seeds, or frame_stack if observations are stacks of images"
+            f"are free; use a smaller {size}, fewer seeds"
+            + (", or frame_stack if observations are stacks of images" if size == "buffer_size" else "")
         )
+
+
+def _buffer(agent: Algorithm) -> Any:
+    return agent.feed.buffer if isinstance(agent.feed, OffPolicy) else agent.feed.kept
 
 
 def available_bytes(device: jax.Device) -> int | None:
