@@ -262,6 +262,7 @@ def test_stacks(size):
         np.testing.assert_array_equal(stack, expected)
         np.testing.assert_array_equal(before, copy)
         assert stack.dtype == np.uint8 and stack.flags.c_contiguous
+        assert stack.ctypes.data % 64 == 0  # so that JAX need not copy it
 
 
 def test_check_passes():
