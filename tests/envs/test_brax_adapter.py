@@ -113,7 +113,7 @@ def test_playground_is_found_by_its_prefix():
         envs.make("playground:CartpoleBalance", imp="jax")
 
 
-@pytest.mark.parametrize("name", ["ant", "hopper", "walker2d"])
+@pytest.mark.parametrize("name", ["hopper", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ant", "walker2d"))])
 def test_environments_that_write_into_the_state_they_are_given(name):
     pytest.importorskip("brax")
     env = envs.make(f"brax:{name}")

@@ -20,6 +20,7 @@ from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEn
 from jaxrl.training.host_train import HostRunner
 from jaxrl.types import TimeStep
 
+SLOW = [pytest.mark.slow]
 LIMIT = 5
 OBSERVATIONS = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 CONTINUOUS = spaces.Box(-0.5, 1.0, (1,), np.float32)
@@ -190,8 +191,16 @@ def small(name, spec):
             return sac.make(spec, sac.Config(**replay, normalize_observation=True))
 
 
-@pytest.mark.parametrize("seeds", [[3], [3, 4]], ids=["one", "two"])
-@pytest.mark.parametrize("name", ["ppo", "ppo-recurrent", "dqn", "sac"])
+TRAINED = [(name, seeds) for name in ("ppo", "ppo-recurrent", "dqn", "sac") for seeds in ([3], [3, 4])]
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds"),
+    [
+        pytest.param(*each, id=f"{each[0]}-{len(each[1])}", marks=[] if len(each[1]) == 1 or each[0] == "dqn" else SLOW)
+        for each in TRAINED
+    ],
+)
 def test_training_is_that_on_numpy_arrays(name, seeds):
     space = DISCRETE if name == "dqn" else CONTINUOUS
     transform = (lambda reward: 0.5 * reward) if name == "ppo" else None

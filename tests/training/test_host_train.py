@@ -174,9 +174,8 @@ def test_no_program_copies_a_large_buffer(monkeypatch, updates, seeds):
         return call(name, *args)
 
     monkeypatch.setattr(run, "_run", recorded)
-    run.random_steps(run.init(), 2)
     run.advance(run.init(), 2)
-    for name in ("learn", ("add", 2), ("begin", 2)):
+    for name in ("learn", ("add", 1), ("begin", 2)):
         compiled = run._compiled[name].lower(*given[name]).compile()
         copies = [line for line in compiled.as_text().splitlines() if re.search(rf"\b{capacity}\b\S* copy\(", line)]
         assert not copies, name
