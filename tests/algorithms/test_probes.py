@@ -37,6 +37,9 @@ from jaxrl.algorithms import (
 from jaxrl.envs import probes
 from jaxrl.schedules import linear
 
+pytestmark = pytest.mark.usefixtures("optimized")
+OPTIMIZED = False
+"""These train for a few seconds, less than the optimisations take."""
 DISCOUNT = 0.9
 
 

@@ -13,14 +13,9 @@ from jaxrl.algorithms import sac
 from jaxrl.envs.brax_adapter import from_brax
 from jaxrl.envs.wrappers import time_limit
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _optimized():
-    """Brax's physics takes a minute and more without the optimisations that other tests do without."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("optimized")
+OPTIMIZED = True
+"""Brax's physics takes a minute and more without the optimisations that other tests do without."""
 
 
 @struct.dataclass
