@@ -106,9 +106,10 @@ def find(tree: SumTree, mass: Array) -> Array:
         # child ends where the one before it does.
         ends = jnp.dot(_children(level, node), up_to, precision=jax.lax.Precision.HIGHEST)
         mass = jnp.minimum(mass, jnp.nextafter(ends[:, -1], 0.0))
-        before = ends <= mass[:, None]
-        mass = mass - jnp.max(jnp.where(before, ends, 0.0), axis=1)
-        node = node * FAN_OUT + jnp.sum(before, axis=1, dtype=jnp.int32)
+        before = jnp.sum(ends <= mass[:, None], axis=1, dtype=jnp.int32)
+        begin = jnp.take_along_axis(ends, jnp.maximum(before - 1, 0)[:, None], axis=1, mode="clip")[:, 0]
+        mass = mass - jnp.where(before > 0, begin, 0.0)
+        node = node * FAN_OUT + before
     return jnp.minimum(node, tree.levels[-1].size - 1)
 
 
