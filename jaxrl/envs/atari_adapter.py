@@ -157,7 +157,28 @@ class AtariVector(VectorEnv):
         self._envs.send(action)
 
     def receive(self) -> HostStep:
-        frames, reward, terminated, _, info = self._envs.recv()
+        return self._step_of(*self._envs.recv())
+
+    def receive_and_send(self, action: np.ndarray) -> HostStep:
+        if self._steps + 1 >= self._next_due:  # games may have to be reset first
+            return super().receive_and_send(action)
+        received = self._envs.recv()
+        self.send(action)
+        return self._step_of(*received)
+
+    def close(self) -> None:
+        # Its threads end with it.
+        self._envs = None
+
+    def _step_of(
+        self,
+        frames: np.ndarray,
+        reward: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+        info: dict[str, np.ndarray],
+    ) -> HostStep:
+        """The step that the simulator delivered; it does not truncate by itself."""
         frames, reward = frames[:, 0], reward.astype(np.float32)
         self._steps += 1
         observation = next_observation = _next_stack(self._observation, frames)
@@ -168,10 +189,6 @@ class AtariVector(VectorEnv):
         self._observation = observation
         info = {**self._episodes.add(reward, over), "episode_ended": over}
         return HostStep(TimeStep(observation, next_observation, reward, terminated, truncated, info), None)
-
-    def close(self) -> None:
-        # Its threads end with it.
-        self._envs = None
 
     def _end(
         self,

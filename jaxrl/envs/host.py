@@ -30,7 +30,8 @@ class VectorEnv(Protocol):
     """``B`` environments stepped together, which reset themselves when an episode ends.
 
     The arrays that it returns are never written to again. A driver may compute between ``send`` and ``receive``,
-    while the environments step; each ``send`` is followed by one ``receive``. Adapters inherit ``step``.
+    while the environments step; each ``send`` is followed by one ``receive``. Adapters inherit ``step`` and
+    ``receive_and_send``.
     """
 
     num_envs: int
@@ -54,6 +55,13 @@ class VectorEnv(Protocol):
         """Take one action in each: ``send``, then ``receive``."""
         self.send(action)
         return self.receive()
+
+    def receive_and_send(self, action: PyTree) -> HostStep:
+        """``receive``, then ``send``: for an action that does not depend on what is received. Simulators that run by
+        themselves may go on before the arrays of the last step are made."""
+        step = self.receive()
+        self.send(action)
+        return step
 
     def close(self) -> None:
         """Stop the simulators."""

@@ -7,7 +7,7 @@ vmapped over the seeds, one compiled call for all.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -109,19 +109,30 @@ class HostRunner:
 
     def random_steps(self, state: HostTrainState, count: int) -> HostTrainState:
         """Take so many random actions in each environment and store what happens; off-policy, the prefill."""
-        # To take a step out of several is free of cost in NumPy alone.
-        ahead, record = 1 if self.masked or self.env.device_arrays else RANDOM_AHEAD, None
-        for t in range(count):
-            if t % ahead == 0:
-                shown = self._observation if self.masked else ()
-                steps = np.arange(t, t + ahead, dtype=np.int32)
-                actions = self._arrays.fetch(self._run("random", state.key, steps, shown))
-            observation, action = self._observation, jax.tree.map(lambda x, i=t % ahead: x[:, i], actions)
-            self._send(action)
+        actions, action, record = self._random_actions(state, count), None, None
+        for _ in range(count):
+            if action is None:
+                action = next(actions)
+                self._send(action)
             if record is not None:  # while the simulators step
                 state = self._store(state, self._arrays.over_time([record]), state.iteration)
-            record = self._transition(observation, action, self._receive())
+            observation = self._observation
+            # What may be done next, only an observation tells if there are masks.
+            following = None if self.masked else next(actions, None)
+            record = self._transition(observation, action, self._receive(following))
+            action = following
         return state if record is None else self._store(state, self._arrays.over_time([record]), state.iteration)
+
+    def _random_actions(self, state: HostTrainState, count: int) -> Iterator[PyTree]:
+        """So many random actions; where there are masks, each is of the observation at the time."""
+        # To take a step out of several is free of cost in NumPy alone.
+        ahead = 1 if self.masked or self.env.device_arrays else RANDOM_AHEAD
+        for t in range(0, count, ahead):
+            shown = self._observation if self.masked else ()
+            steps = np.arange(t, t + ahead, dtype=np.int32)
+            actions = self._arrays.fetch(self._run("random", state.key, steps, shown))
+            for i in range(min(ahead, count - t)):
+                yield jax.tree.map(lambda x, i=i: x[:, i], actions)
 
     def template(self) -> HostTrainState:
         """The shapes and dtypes of a state, for reading a checkpoint; nothing is started."""
@@ -303,8 +314,13 @@ class HostRunner:
         for vector, a in zip(self._vectors, self._arrays.lanes(action), strict=True):
             vector.send(a)
 
-    def _receive(self) -> HostStep:
-        steps = [vector.receive() for vector in self._vectors]
+    def _receive(self, following: PyTree | None = None) -> HostStep:
+        """Wait for a step, and begin the next one if its action is known."""
+        if following is None:
+            steps = [vector.receive() for vector in self._vectors]
+        else:
+            lanes = self._arrays.lanes(following)
+            steps = [vector.receive_and_send(a) for vector, a in zip(self._vectors, lanes, strict=True)]
         stack = self._arrays.stack
         step = stack(steps) if steps[0].valid is not None else HostStep(stack([s.timestep for s in steps]), None)
         self._observation = step.timestep.observation

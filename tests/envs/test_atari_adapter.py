@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -159,6 +160,22 @@ def test_send_and_receive_are_a_step():
         assert step.valid is None
 
 
+def test_an_action_may_be_sent_before_the_last_step_is_made():
+    env = envs.make("atari:Breakout", max_episode_frames=700)
+    played = actions(env, 400)
+    _, stepped = walk(env.make_vector(2), played)
+    vector = env.make_vector(2)
+    vector.reset(3)
+    vector.send(played[0])
+    ends = np.zeros(3, int)
+    for expected, following in zip(stepped, [*played[1:], None], strict=True):
+        step = (vector.receive() if following is None else vector.receive_and_send(following)).timestep
+        jax.tree.map(np.testing.assert_array_equal, step, expected)
+        over = step.info["episode_ended"]
+        ends += [(step.terminated & ~over).sum(), (step.terminated & over).sum(), step.truncated.sum()]
+    assert (ends > 0).all(), "lives, games and time limits"
+
+
 def test_the_seed_decides():
     env = envs.make("atari:Pong", sticky_actions=0.25)
     played = actions(env, 40)
@@ -274,7 +291,6 @@ def test_check_passes():
 def test_play_draws_the_game():
     from types import SimpleNamespace
 
-    import jax
     import jax.numpy as jnp
 
     from jaxrl.experiment.play import Player, frames

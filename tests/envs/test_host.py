@@ -43,4 +43,6 @@ def test_a_step_is_a_send_and_a_receive():
         def receive(self):
             return self.action
 
-    assert Echo().step(3) == 3
+    echo = Echo()
+    assert echo.step(3) == 3
+    assert (echo.receive_and_send(4), echo.receive()) == (3, 4)
