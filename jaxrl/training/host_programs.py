@@ -52,8 +52,8 @@ class Programs:
         if base in ("add", "observe", "interrupt", "update"):
             donate = (0,)
         elif base == "learn":
-            # The state before it still acts while it runs.
-            donate = (1,) if self.run.overlap else (0, 1)
+            # The state before it still acts while it runs, if an iteration has more than one step.
+            donate = (1,) if self.run.overlap and self._steps > 1 else (0, 1)
         elif base == "begin":
             donate = (1, 2) if self.agent.observe is None else (0, 1, 2)
         if not axes:

@@ -139,7 +139,7 @@ class HostRunner:
         return jax.eval_shape(self._programs.get("init"), jnp.asarray(self.seeds, jnp.uint32), self.hp)
 
     def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
-        """Go on for some iterations and report them."""
+        """Go on for some iterations and report them. The given state is donated: do not use it again."""
         episodes = self._arrays.episodes()
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
