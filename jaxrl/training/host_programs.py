@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from jaxrl import spaces as jax_spaces
 from jaxrl.counters import Counter
@@ -19,7 +21,7 @@ from jaxrl.training.iterations import Replay, learn, nothing_pending, repeat, se
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import summarize
 from jaxrl.training.staged_scan import Divided, divide
-from jaxrl.types import Algorithm, Key, OffPolicy, OnPolicy, PyTree, Rollout
+from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout
 
 if TYPE_CHECKING:
     from jaxrl.training.host_train import HostRunner
@@ -38,6 +40,19 @@ class HostTrainState(NamedTuple):
     """The ``Replay``; ``()`` on-policy."""
     key: Key
     iteration: Counter
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["vector"], meta_fields=["unpack"])
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """A tree of few numbers as one vector, since each array that a call takes or returns costs microseconds."""
+
+    vector: Array
+    unpack: Callable[[Array], PyTree]
+
+    @classmethod
+    def of(cls, tree: PyTree) -> Packed:
+        return cls(*ravel_pytree(tree))
 
 
 class Programs:
@@ -184,7 +199,7 @@ class Programs:
             batch = Rollout(transitions, extras, carry, valid)
             key = key_for(key, Purpose.UPDATE, iteration)
             agent_state, info = self.agent.update(agent_state, batch, key, self._hp(hp, iteration))
-            return agent_state, info.metrics, iteration.add(1)
+            return agent_state, Packed.of(info.metrics), iteration.add(1)
 
         return update, (0, 0, 0, 0, 0, None)
 
@@ -218,7 +233,7 @@ class Programs:
         def learn_(agent_state, replay, drawn, i, iteration, hp):
             kept = jax.tree.map(lambda x: x[i], drawn[1])
             agent_state, replay, metrics = learning.rest((agent_state, replay, hp), kept)
-            return agent_state, replay, metrics, iteration.add(1)
+            return agent_state, replay, Packed.of(metrics), iteration.add(1)
 
         return learn_, (0, 0, 0, None, 0, None)
 
@@ -253,6 +268,7 @@ class Programs:
     def _summarize(self):
         def report(episodes, losses, iterations, iteration, agent_state):
             steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
+            losses = losses.unpack(losses.vector) if losses is not None else {}
             return summarize(episodes, losses, iterations, steps, agent_state)
 
         return report, (0, 0, None, 0, 0)

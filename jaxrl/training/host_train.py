@@ -19,7 +19,7 @@ from jaxrl.counters import Counter
 from jaxrl.envs.host import HostEnvironment, HostStep
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
 from jaxrl.training.host_arrays import DeviceArrays, DeviceEpisodes, HostArrays, HostEpisodes
-from jaxrl.training.host_programs import HostTrainState, Programs
+from jaxrl.training.host_programs import HostTrainState, Packed, Programs
 from jaxrl.training.iterations import prefill_steps
 from jaxrl.training.metrics import Metrics
 from jaxrl.training.train import check_spec
@@ -42,7 +42,7 @@ class _Left(NamedTuple):
 
     steps: PyTree
     """To be stored, ``[S, T, ...]``."""
-    losses: PyTree
+    losses: Packed
     """To be summed."""
     iteration: Counter
     """In which the steps were taken."""
@@ -144,7 +144,7 @@ class HostRunner:
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
         sums, count = episodes.sums(), np.int32(iterations)
-        report = self._run("summarize", sums, losses or {}, count, state.iteration, state.agent)
+        report = self._run("summarize", sums, losses, count, state.iteration, state.agent)
         return state, jax.device_get(report)
 
     def evaluate(
@@ -205,7 +205,7 @@ class HostRunner:
 
     def _on_policy(
         self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
-    ) -> tuple[HostTrainState, PyTree]:
+    ) -> tuple[HostTrainState, Packed | None]:
         sums = None
         for _ in range(iterations):
             carry, records = state.carry, []
@@ -227,7 +227,7 @@ class HostRunner:
 
     def _off_policy(
         self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
-    ) -> tuple[HostTrainState, PyTree]:
+    ) -> tuple[HostTrainState, Packed | None]:
         sums = left = drawn = None
         for i in range(iterations):
             drawn = self._drawn(state, i, drawn)
@@ -265,8 +265,8 @@ class HostRunner:
         return _Drawn(kept, np.int32(i % ahead))
 
     def _begin(
-        self, state: HostTrainState, sums: PyTree, left: _Left | None, drawn: _Drawn
-    ) -> tuple[HostTrainState, PyTree, PyTree, PyTree]:
+        self, state: HostTrainState, sums: Packed | None, left: _Left | None, drawn: _Drawn
+    ) -> tuple[HostTrainState, Packed | None, PyTree, PyTree]:
         """Do what the last iteration has left, and choose the first action: all in one call, since a call costs as much
         as either."""
         if left is None:
@@ -284,7 +284,7 @@ class HostRunner:
     def _act(self, state: HostTrainState, carry: PyTree, t: int, drawn: _Drawn) -> tuple[PyTree, PyTree, PyTree]:
         return self._run("act", state.agent, self._observation, carry, *drawn, np.int32(t), self.hp)
 
-    def _learn(self, state: HostTrainState, drawn: _Drawn) -> tuple[PyTree, PyTree, PyTree, Counter]:
+    def _learn(self, state: HostTrainState, drawn: _Drawn) -> tuple[PyTree, PyTree, Packed, Counter]:
         return self._run("learn", state.agent, state.buffer, *drawn, state.iteration, self.hp)
 
     def _store(self, state: HostTrainState, steps: PyTree, iteration: Counter) -> HostTrainState:
@@ -294,7 +294,7 @@ class HostRunner:
             agent = self._run(("observe", count), agent, *steps, iteration, self.hp)
         return state._replace(agent=agent, buffer=self._run(("add", count), state.buffer, *steps, iteration, self.hp))
 
-    def _sum(self, sums: PyTree, losses: PyTree) -> PyTree:
+    def _sum(self, sums: Packed | None, losses: Packed) -> Packed:
         return losses if sums is None else self._run("sum", sums, losses)
 
     # The simulators.
