@@ -49,10 +49,14 @@ class Packed:
 
     vector: Array
     unpack: Callable[[Array], PyTree]
+    """Makes the tree of a vector; equal for trees of the same structure, so that their vectors can be added."""
 
     @classmethod
     def of(cls, tree: PyTree) -> Packed:
         return cls(*ravel_pytree(tree))
+
+    def tree(self) -> PyTree:
+        return self.unpack(self.vector)
 
 
 class Programs:
@@ -268,8 +272,7 @@ class Programs:
     def _summarize(self):
         def report(episodes, losses, iterations, iteration, agent_state):
             steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
-            losses = losses.unpack(losses.vector) if losses is not None else {}
-            return summarize(episodes, losses, iterations, steps, agent_state)
+            return summarize(episodes, {} if losses is None else losses.tree(), iterations, steps, agent_state)
 
         return report, (0, 0, None, 0, 0)
 

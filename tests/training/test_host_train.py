@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl import training
+from jaxrl import envs, training
 from jaxrl.algorithms import ddpg, dqn, ppo, rnd, sac_discrete
 from jaxrl.counters import Counter
 from jaxrl.envs import toys
@@ -209,6 +209,36 @@ def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overla
     else:
         iteration = [*step, *step, "add", "learn"]
         assert events == ["draw", *iteration, *iteration, "sum", "summarize"]
+
+
+def test_a_state_that_nothing_else_acts_by_is_donated_to_the_update(monkeypatch):
+    """With one step an iteration; the numbers are those of a run in which nothing is donated."""
+    env = fixed_start()
+    config = dqn.Config(hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16, num_envs=2, steps_per_update=2)
+    agents = [dqn.make(env.spec, dataclasses.replace(config, steps_per_update=n)) for n in (1, 2)]
+    deleted, ended = [], []
+    jit = jax.jit
+    for agent, donate in ((agents[0], True), (agents[1], True), (agents[0], False)):
+        if not donate:
+            monkeypatch.setattr(jax, "jit", lambda f, donate_argnums=(), **options: jit(f, **options))
+        run = HostRunner(agent, host(env), 640, [3])
+        given = run.init()
+        state, _ = run.advance(given, 6)
+        deleted.append(any(x.is_deleted() for x in jax.tree.leaves(given.agent)))
+        ended.append(jax.device_get(run.advance(state, 6)[0].agent))
+    assert deleted == [True, False, False]
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), ended[0], ended[2])
+
+
+def test_random_actions_are_of_those_that_the_last_observation_allows():
+    env = envs.make("gymnasium:Taxi-v4", mask_from_info=True)
+    agent = dqn.make(env.spec, dqn.Config(hidden_sizes=(8,), batch_size=8, buffer_size=128, prefill=64, num_envs=2))
+    run = training.make_runner(agent, env, 640, [0])
+    buffer = jax.tree.map(lambda x: x[0], run.init().buffer.buffer)
+    batch = agent.feed.buffer.sample(buffer, jax.random.key(0), 256, agent.hyperparameters).transitions
+    allowed = np.asarray(batch.observation["action_mask"], bool)
+    assert allowed[np.arange(256), np.asarray(batch.action)].all() and not allowed.all()
+    run.close()
 
 
 class NextStep(CompiledVector):
