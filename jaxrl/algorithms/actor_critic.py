@@ -286,7 +286,7 @@ def make_actor_critic(
     *,
     entropy_unit: float | None = None,
     learn_temperature: bool = False,
-    state_value: bool = False,
+    state_value: Callable[[Array], Array] | None = None,
 ) -> Algorithm[State]:
     """Build a member of the family.
 
@@ -299,7 +299,8 @@ def make_actor_critic(
         critics: see ``CriticKind``; they value all actions at once if the action space is ``Discrete``.
         entropy_unit: what ``hp.target_entropy`` is multiplied with; None if entropy is not rewarded.
         learn_temperature: whether to adjust the weight of the entropy.
-        state_value: whether targets come from a network of state values, that has a target network of its own.
+        state_value: with it, targets come from a network of state values, which has a target network of its own;
+            ``state_value(values)`` makes of the critics' ``[N, B]`` what that network learns, ``[B]``.
 
     Raises:
         ValueError: if the torso does not suit the observations, they cannot be normalised, or rewards are vectors.
@@ -330,7 +331,6 @@ def make_actor_critic(
     critic_module, value_module = ensemble(config.num_critics), Critic(critic_kind, layers, None, init_last)
     # What the first critic alone is asked for, it alone computes.
     asked = 1 if config.actor_value == "first" else config.num_critics
-    asked_module = ensemble(asked)
     optimizer = optax.scale_by_adam(b1=config.adam_b1, eps=config.adam_epsilon)
     temperature_optimizer = optax.scale_by_adam(eps=config.adam_epsilon)
     followed = ["critic"] if config.target_network and not state_value else []
@@ -431,16 +431,20 @@ def make_actor_critic(
         metrics = {"loss": loss, "q_value": q_value, "grad_norm": norm}
         return state._replace(critic=learner), metrics, jnp.abs(error)
 
+    def critic_values(state: State, x: Seen, draw: Draw, key: Key | None, size: int) -> Array:
+        """Values of a policy's actions by the first ``size`` critics, ``[size, B, ...]``."""
+        variables = jax.tree.map(lambda leaf: leaf[:size], state.critic.variables)
+        return call(ensemble(size), variables, x.critic, draw.action, key=key)
+
     def climbed(state: State, x: Seen, draw: Draw, key: Key | None) -> Array:
-        """``[B]`` what the critics think of a policy."""
-        variables = jax.tree.map(lambda leaf: leaf[:asked], state.critic.variables)
-        values = call(asked_module, variables, x.critic, draw.action, key=key)
-        return draw.expectation(critics.actor_value(values))
+        """Objective of the actor, ``[B]``, without its entropy."""
+        return draw.expectation(critics.actor_value(critic_values(state, x, draw, key, asked)))
 
     def step_value(state: State, x: Seen, key: Key, hp: Hyperparameters) -> State:
         action_key, dropout_key = jax.random.split(key)
         draw = actor.draw(call(actor_module, state.actor.variables, *x.policy), action_key, hp)
-        target = climbed(state, x, draw, dropout_key) - temperature_of(state, hp) * draw.log_prob
+        values = state_value(critic_values(state, x, draw, dropout_key, config.num_critics))
+        target = draw.expectation(values) - temperature_of(state, hp) * draw.log_prob
 
         def objective(variables):
             value, stats = call_training(value_module, variables, x.critic)

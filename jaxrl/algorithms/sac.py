@@ -14,6 +14,7 @@ from flax import struct
 
 from jaxrl.algorithms import actor_critic
 from jaxrl.algorithms.actor_critic import (
+    ACTOR_VALUES,
     ActorKind,
     CriticKind,
     Draw,
@@ -40,10 +41,14 @@ class Config(actor_critic.Config):
     """How it is kept there: ``clip``, or ``tanh`` for a smooth map."""
     state_value: bool = False
     """Whether targets come from a network of state values (the algorithm's first version)."""
+    state_value_target: str = "minimum"
+    """What the network of state values learns, less the entropy's part: the ``minimum`` of the critics' Q-values, their
+    ``mean``, or the ``first``; the actor's objective is ``actor_value``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice(self, "log_std_bounding", LOG_STD_BOUNDS)
+        require_choice(self, "state_value_target", ACTOR_VALUES)
         low, high = self.log_std_bounds
         require(low < high, "log_std_bounds", self.log_std_bounds, "the first must be below the second")
         require(
@@ -90,5 +95,6 @@ def make_named(
     )
     return make_actor_critic(
         name, spec, config, hyperparameters, actor, critics or scalar_critics(config),
-        entropy_unit=float(size), learn_temperature=config.learn_temperature, state_value=config.state_value,
+        entropy_unit=float(size), learn_temperature=config.learn_temperature,
+        state_value=ACTOR_VALUES[config.state_value_target] if config.state_value else None,
     )  # fmt: skip

@@ -110,18 +110,34 @@ class TestSac:
         want = jax.tree.map(lambda old, new: (1 - TAU) * old + TAU * new, state.targets["value"], new.value.variables)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), new.targets["value"], want)
 
-    def test_state_values_learn_the_soft_value_of_the_policy(self, batch):
-        """``min Q(s, a) - alpha log pi(a|s)`` of an action drawn for it, by the critics just stepped."""
-        agent, hp, state = build(sac, state_value=True, adam_epsilon=1.0)
+    @pytest.mark.parametrize(
+        ("config", "learnt", "objective"),
+        [
+            ({}, "minimum", "minimum"),
+            ({"actor_value": "first"}, "minimum", "first"),
+            ({"state_value_target": "first"}, "first", "minimum"),
+        ],
+    )
+    def test_what_state_values_learn_and_the_actor_s_objective_are_two_settings(self, batch, config, learnt, objective):
+        """``Q(s, a) - alpha log pi(a|s)`` of actions drawn for each, by the critics just stepped."""
+        agent, hp, state = build(sac, state_value=True, adam_epsilon=1.0, **config)
         x, key = batch.transitions.observation, jax.random.key(5)
-        new, _ = agent.update(state, batch, key, hp)
-        _, value_key, _ = keys_of(key)
-        action, log_prob = draw(state, x, jax.random.split(value_key)[0])
-        target = values(new.critic.variables, x, action).min(0) - TEMPERATURE * log_prob
+        new, info = jax.jit(agent.update)(state, batch, key, hp)
+        _, value_key, actor_key = keys_of(key)
+        reduce = {"minimum": lambda q: q.min(0), "first": lambda q: q[0]}
 
+        def soft_value(key, of_critics):
+            action, log_prob = draw(state, x, jax.random.split(key)[0])
+            q = values(new.critic.variables, x, action)
+            assert jnp.max(q[0] - q.min(0)) > 0.1
+            return reduce[of_critics](q) - TEMPERATURE * log_prob
+
+        target = soft_value(value_key, learnt)
         old = state.value.variables
         loss = lambda params: jnp.mean(0.5 * (state_values(old._replace(params=params), x) - target) ** 2)
         assert_first_adam_step(new.value.variables, old, jax.grad(loss)(old.params))
+        want = -jnp.mean(soft_value(actor_key, objective))
+        np.testing.assert_allclose(info.metrics["actor_loss"], want, rtol=1e-4)
 
 
 class TestRedq:
