@@ -85,7 +85,7 @@ class Train:
     num_intervals: Annotated[int | None, _option("N", "100")] = None
     """Reports of the run."""
     num_evaluations: Annotated[int | None, _option("N", "10")] = None
-    """Evaluations of the run."""
+    """Evenly spaced evaluations of the run; to these come one before training and a third as many early ones."""
     num_checkpoints: Annotated[int | None, _option("N", "10")] = None
     """Checkpoints of the run."""
     eval_episodes: Annotated[int | None, _option("N", "32")] = None

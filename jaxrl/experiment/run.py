@@ -27,6 +27,8 @@ from jaxrl.types import Algorithm, PyTree
 
 FINAL_EPISODES = 32
 """Least number of deterministic episodes for the final return of each seed."""
+EPISODES = ("episode_return", "episode_return_min", "episode_return_max", "episode_length")
+"""Columns of ``metrics.csv`` about the training episodes that ended in an interval."""
 
 
 class Diverged(UserError):
@@ -115,7 +117,8 @@ def train(
         reward_clip: bound of the absolute reward, after that; infinity for none where the preset has one.
         reward_log: whether to learn from the logarithm of what comes of it, which must be positive.
         num_intervals: reports of the run (100).
-        num_evaluations: evaluations of the run (10).
+        num_evaluations: evenly spaced evaluations of the run (10); to these come one before training and a third as
+            many early ones.
         num_checkpoints: checkpoints of the run (10).
         eval_episodes: episodes of an evaluation (32).
         stop_at_return: end the run with the first report whose training episodes have this mean return, over the seeds.
@@ -277,13 +280,16 @@ def _intervals(
 
     directory, settings, _, runner, state, step, _ = opened
     lengths = interval_lengths(runner.num_iterations, settings.num_intervals)
-    evaluated, saved = _due(len(lengths), settings.num_evaluations), _due(len(lengths), settings.num_checkpoints)
+    evaluated, saved = _evaluated(len(lengths), settings.num_evaluations), _due(len(lengths), settings.num_checkpoints)
     loggers = _loggers(directory, settings, wandb)
     stack.callback(loggers.close)
     if state is None:
         with clock.train(runner):
             state = runner.init()
-    loggers.truncate_after(step)
+        loggers.truncate_after(-1)
+        loggers.write(_untrained_rows(runner.evaluate(state), settings.seeds, clock.wall_seconds()))
+    else:
+        loggers.truncate_after(step)
     done = runner.iterations_done(state)
     first = next(i for i in range(len(lengths) + 1) if sum(lengths[:i]) >= done)
 
@@ -333,6 +339,30 @@ def _due(num_intervals: int, count: int) -> list[bool]:
     return [(i + 1) * count // num_intervals > i * count // num_intervals for i in range(num_intervals)]
 
 
+def _evaluated(num_intervals: int, count: int) -> list[bool]:
+    """After which intervals there is an evaluation: ``count`` of them evenly spaced, and a few more early.
+
+    The early ones are at a half, a quarter, ... of the first of the even ones, where a curve rises most. There are a
+    third as many of them, so that they cost little beside the others.
+    """
+    due = _due(num_intervals, count)
+    early = due.index(True) + 1
+    for _ in range(min(count // 3, early.bit_length() - 1)):
+        early //= 2
+        due[early - 1] = True
+    return due
+
+
+def _untrained_rows(evaluation: Evaluation, seeds: list[int], seconds: float) -> list[dict[str, float | int]]:
+    """Rows of step 0: the return of the policy as it was initialised."""
+    common = {"steps_per_second": math.nan, "episodes": 0}
+    common |= dict.fromkeys(EPISODES, math.nan)
+    return [
+        {"steps": 0, "seed": seed, "seconds": round(seconds, 3), **common, "eval_return": float(np.mean(returns))}
+        for seed, returns in zip(seeds, evaluation.episode_return, strict=True)
+    ]
+
+
 def _rows(
     metrics: Metrics, evaluation: Evaluation | None, seeds: list[int], steps: int, seconds: float, rate: float
 ) -> list[dict[str, float | int]]:
@@ -341,7 +371,7 @@ def _rows(
     for i, seed in enumerate(seeds):
         row = {"steps": steps, "seed": seed, "seconds": round(seconds, 3), "steps_per_second": round(rate, 1)}
         row["episodes"] = int(metrics.episodes[i])
-        for name in ("episode_return", "episode_return_min", "episode_return_max", "episode_length"):
+        for name in EPISODES:
             row[name] = float(getattr(metrics, name)[i])
         row |= {name: float(values[i]) for name, values in metrics.losses.items()}
         row["eval_return"] = math.nan if evaluation is None else float(np.mean(evaluation.episode_return[i]))

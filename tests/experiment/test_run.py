@@ -86,11 +86,23 @@ class TestFolder:
 
     def test_there_is_a_row_for_each_interval_and_seed(self, ppo_run):
         # 256 steps are 16 iterations of 2 environments x 8 steps, in 8 intervals.
-        expected = [(str(32 * (i + 1)), str(seed)) for i in range(8) for seed in (0, 1)]
+        # The rows of step 0 are of the untrained policy.
+        expected = [(str(32 * i), str(seed)) for i in range(9) for seed in (0, 1)]
         assert [(row["steps"], row["seed"]) for row in rows(ppo_run)] == expected
         evaluated = {row["steps"] for row in rows(ppo_run) if row["eval_return"]}
-        assert evaluated == {"128", "256"}
-        assert all(math.isfinite(float(row["loss"])) for row in rows(ppo_run))
+        assert evaluated == {"0", "128", "256"}
+        assert all(math.isfinite(float(row["loss"])) for row in rows(ppo_run)[2:])
+
+    @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+    def test_a_curve_begins_with_the_policy_as_it_was_initialised(self, algorithm, request):
+        directory = request.getfixturevalue(f"{algorithm}_run")
+        runner = folder.open_run(directory).runner
+        untrained = runner.evaluate(runner.init()).episode_return.mean(axis=1)
+        first = rows(directory)[:2]
+        assert [float(row["eval_return"]) for row in first] == pytest.approx(untrained.tolist(), rel=1e-8)
+        assert [(row["steps"], row["episodes"], row["episode_return"], row["loss"]) for row in first] == [
+            ("0", "0", "", "")
+        ] * 2
 
     def test_the_final_return_is_that_of_the_last_evaluation(self, ppo_run):
         summary = json.loads((ppo_run / "summary.json").read_text())
@@ -110,13 +122,13 @@ class TestResume:
         self, algorithm, train_tiny, tmp_path, monkeypatch, request
     ):
         straight = request.getfixturevalue(f"{algorithm}_run")
-        steps = [int(row["steps"]) for row in rows(straight)[::2]]
+        steps = [int(row["steps"]) for row in rows(straight)[2::2]]
         with monkeypatch.context() as patch:
             # After the 5th of 8 intervals there is a report, but the last checkpoint is that of the 4th.
             stop_at(patch, steps[4], kill)
             with pytest.raises(Killed):
                 train_tiny(algorithm, tmp_path / "run")
-        assert len(rows(tmp_path / "run")) == 10
+        assert len(rows(tmp_path / "run")) == 2 + 10
         assert Checkpoints(tmp_path / "run" / "checkpoints").steps()[-1] == steps[3]
 
         assert main(["train", "--resume", str(tmp_path / "run"), "--no-progress"]) == 0
@@ -126,7 +138,7 @@ class TestResume:
     def test_a_goal_ends_the_run(self, train_tiny, ppo_run, tmp_path, capsys):
         assert train_tiny("ppo", tmp_path / "run", stop_at_return=9) == 0
         returns = [float(row["episode_return"] or "nan") for row in rows(ppo_run)]
-        known = [[r for r in returns[2 * i : 2 * i + 2] if r == r] for i in range(8)]
+        known = [[r for r in returns[2 * i + 2 : 2 * i + 4] if r == r] for i in range(8)]
         last = next(i for i, of_seeds in enumerate(known) if of_seeds and np.mean(of_seeds) >= 9)
         assert last < 7
         done = rows(tmp_path / "run")
@@ -134,7 +146,7 @@ class TestResume:
         assert [{**row, "eval_return": ""} for row in done] == [
             {**row, "eval_return": ""} for row in rows(ppo_run)[: len(done)]
         ]
-        assert len(done) == 2 * (last + 1) and all(row["eval_return"] for row in done[-2:])
+        assert len(done) == 2 * (last + 2) and all(row["eval_return"] for row in done[-2:])
         assert "what the run was to stop at" in capsys.readouterr().err
         summary = json.loads((tmp_path / "run" / "summary.json").read_text())
         assert summary["steps"] == int(done[-1]["steps"]) == 32 * (last + 1)
@@ -209,7 +221,7 @@ class TestResume:
             stop_at(patch, 128, lambda: os.kill(os.getpid(), signal.SIGINT))
             assert train_tiny("ppo", out, env="gymnasium:CartPole-v1") == 130
         result = resume(out, progress=False)
-        assert [row["steps"] for row in rows(out)] == [str(32 * (i + 1)) for i in range(8) for _ in range(2)]
+        assert [row["steps"] for row in rows(out)] == [str(32 * i) for i in range(9) for _ in range(2)]
         assert result.final_return.shape == (2,)
 
 
@@ -325,6 +337,20 @@ class TestFromPython:
         assert len(due) == intervals and sum(due) == min(count, intervals) and due[-1]
         gaps = np.diff([-1, *np.flatnonzero(due)])
         assert max(gaps) - min(gaps) <= 1
+
+    @pytest.mark.parametrize(
+        ("intervals", "count", "expected"),
+        [
+            (100, 10, [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]),
+            (1000, 4, [125, 250, 500, 750, 1000]),
+            (8, 2, [4, 8]),
+            (12, 6, [1, 2, 4, 6, 8, 10, 12]),
+            (3, 10, [1, 2, 3]),
+            (5, 10**9, [1, 2, 3, 4, 5]),
+        ],
+    )
+    def test_evaluations_are_more_frequent_early(self, intervals, count, expected):
+        assert (np.flatnonzero(runs._evaluated(intervals, count)) + 1).tolist() == expected
 
     def test_nothing_is_left_behind_of_a_run_that_cannot_be(self, tmp_path):
         with pytest.raises(UserError, match="prefill"):
