@@ -283,6 +283,11 @@ def _intervals(
     evaluated, saved = _evaluated(len(lengths), settings.num_evaluations), _due(len(lengths), settings.num_checkpoints)
     loggers = _loggers(directory, settings, wandb)
     stack.callback(loggers.close)
+    bar = Progress(
+        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
+        num_seeds=settings.num_seeds, compile_clock=runner.compile_clock,
+    )  # fmt: skip
+    stack.enter_context(bar)
     if state is None:
         with clock.train(runner):
             state = runner.init()
@@ -295,11 +300,6 @@ def _intervals(
 
     checkpoints = Checkpoints(directory / folder.CHECKPOINTS)
     stack.callback(checkpoints.close)
-    bar = Progress(
-        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
-        num_seeds=settings.num_seeds,
-    )  # fmt: skip
-    stack.enter_context(bar)
 
     evaluation, reached = None, opened.metadata.get("reached", False)
     for i in range(first, first if reached else len(lengths)):
