@@ -15,6 +15,7 @@ from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
 from jaxrl.envs.wrappers import raw_actions, without_bounds
+from jaxrl.threads import enough_threads
 from jaxrl.validation import did_you_mean, require
 
 SUITES = {
@@ -29,6 +30,7 @@ SUITES = {
 _registered: dict[str, Callable[..., Any]] = {}
 
 
+@enough_threads()
 def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environment | HostEnvironment:
     """Make an environment.
 
