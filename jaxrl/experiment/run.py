@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 from jaxrl.experiment import folder
@@ -290,7 +291,8 @@ def _intervals(
     stack.enter_context(bar)
     if state is None:
         with clock.train(runner):
-            state = runner.init()
+            # Waited for, so that the prefill's time counts as training and not as the evaluation's.
+            state = jax.block_until_ready(runner.init())
         loggers.truncate_after(-1)
         loggers.write(_untrained_rows(runner.evaluate(state), settings.seeds, clock.wall_seconds()))
     else:
