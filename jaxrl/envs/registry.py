@@ -100,9 +100,14 @@ def register(name: str, factory: Callable[..., Any]) -> None:
     _registered[name] = factory
 
 
+def registered() -> list[str]:
+    """The names that were given to ``register``."""
+    return list(_registered)
+
+
 def names() -> dict[str, list[str]]:
     """The ids of each suite that is installed, and first those of ``register``."""
-    found = {"registered": list(_registered)} if _registered else {}
+    found = {"registered": registered()} if _registered else {}
     return found | {suite: ids for suite in SUITES if (ids := _names(suite))}
 
 
