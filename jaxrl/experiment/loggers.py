@@ -1,4 +1,4 @@
-"""Where the reports of training go: console, CSV, TensorBoard, Weights & Biases.
+"""Where the reports of training go: console, CSV, Weights & Biases; TensorBoard has a file of its own.
 
 A report is a list of rows, one for each seed: dicts with ``steps``, ``seed`` and any other numbers, such as
 ``seconds``, ``episode_return``, ``eval_return`` and the losses by name. NaN means that there is no value.
@@ -17,11 +17,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxrl.experiment.console import emit
 from jaxrl.experiment.errors import UserError, writing
 
 Row = dict[str, float | int]
-
-TIMING = ("seconds", "steps_per_second")
 
 
 class Logger(Protocol):
@@ -32,6 +31,9 @@ class Logger(Protocol):
 
     def truncate_after(self, steps: int) -> None:
         """Forget reports of later steps, before the first ``write``: the run goes on from ``steps``."""
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system: no kill of this process loses it after that."""
 
     def close(self) -> None:
         """Write out what is left."""
@@ -54,6 +56,10 @@ class MultiLogger:
     def truncate_after(self, steps: int) -> None:
         for logger in self.loggers:
             logger.truncate_after(steps)
+
+    def flush(self) -> None:
+        for logger in self.loggers:
+            logger.flush()
 
     def close(self) -> None:
         errors = []
@@ -106,6 +112,9 @@ class CSVLogger:
         if len(kept) < len(rows):
             with writing(self.path):
                 self._replace(kept, self._columns)
+
+    def flush(self) -> None:
+        """Nothing: each report is flushed."""
 
     def close(self) -> None:
         with writing(self.path):
@@ -163,60 +172,16 @@ class ConsoleLogger:
                 spread = f" ± {np.std(values, ddof=1):.3g}" if len(values) > 1 and name == "eval_return" else ""
                 parts.append(f"{name} {_short(float(np.mean(values)))}{spread}")
         # Looked up now: a live progress bar puts a stream of its own in place.
-        print("  ".join(parts), file=sys.stdout, flush=True)
+        emit("  ".join(parts), sys.stdout)
 
     def truncate_after(self, steps: int) -> None:
         """Nothing: what is printed is printed."""
 
+    def flush(self) -> None:
+        """Nothing: each line is flushed."""
+
     def close(self) -> None:
         """Nothing is left to write."""
-
-
-class TensorBoardLogger:
-    """Scalars for TensorBoard over environment steps: ``train/``, ``eval/``, ``losses/`` and ``time/``.
-
-    Args:
-        directory: of the event files; with several seeds, of a folder ``seed_N`` for each.
-
-    Raises:
-        UserError: if it cannot be written.
-    """
-
-    def __init__(self, directory: str | os.PathLike):
-        self.directory = Path(directory)
-        self._writers: dict[int, Any] = {}
-        self._purge_step: int | None = None
-
-    def write(self, rows: Sequence[Row]) -> None:
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        with writing(self.directory):
-            for row in rows:
-                writer = self._writer(int(row["seed"]), alone=len(rows) == 1)
-                known = {n: v for n, v in row.items() if n not in ("steps", "seed") and not math.isnan(v)}
-                # One event for the whole row: ``add_scalar`` for each would take ten times as long.
-                summary = Summary(value=[Summary.Value(tag=_tag(n), simple_value=v) for n, v in known.items()])
-                writer.file_writer.add_summary(summary, int(row["steps"]))
-
-    def truncate_after(self, steps: int) -> None:
-        self._purge_step = steps + 1
-
-    def close(self) -> None:
-        with writing(self.directory):
-            for writer in self._writers.values():
-                writer.close()
-        self._writers = {}
-
-    def _writer(self, seed: int, alone: bool) -> Any:
-        if seed not in self._writers:
-            from tensorboardX import SummaryWriter
-
-            folder = self.directory if alone else self.directory / f"seed_{seed}"
-            # Files are named by the second; the suffix tells apart those of a run that is resumed within one.
-            self._writers[seed] = SummaryWriter(
-                str(folder), purge_step=self._purge_step, flush_secs=10, filename_suffix=f".{self._purge_step or 0}"
-            )
-        return self._writers[seed]
 
 
 class WandbLogger:
@@ -268,6 +233,9 @@ class WandbLogger:
 
     def truncate_after(self, steps: int) -> None:
         """Nothing: wandb itself ignores reports of steps that it has."""
+
+    def flush(self) -> None:
+        """Nothing: wandb has a process of its own, which outlives this one."""
 
     def close(self) -> None:
         if self._run is not None:
@@ -321,16 +289,6 @@ def _known(row: Row, name: str) -> bool:
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
-
-
-def _tag(name: str) -> str:
-    if name in TIMING:
-        return f"time/{name}"
-    if name.startswith("episode"):
-        return f"train/{name}"
-    if name.startswith("eval_"):
-        return f"eval/{name.removeprefix('eval_')}"
-    return f"losses/{name}"
 
 
 def _persistent_id(path: Path) -> str:

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from jaxrl.experiment import folder
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.checkpoints import Checkpoints
+from jaxrl.experiment.console import say
 from jaxrl.experiment.errors import UserError
-from jaxrl.experiment.folder import say
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.training import Evaluation, Metrics, Runner, interval_lengths
 from jaxrl.training.memory import in_units, replay_bytes
@@ -249,8 +248,17 @@ def _run(opened: folder.Opened, clock: _Clock, wandb: str | None, progress: bool
         state, evaluation = _intervals(opened, clock, wandb, progress, stop, stack)
         if evaluation is None or settings.eval_episodes < FINAL_EPISODES:
             evaluation = runner.evaluate(state, max(FINAL_EPISODES, settings.eval_episodes))
+        # Before anything else that may fail: what is closed below, and the picture.
+        summary = _summary(opened, state, evaluation, clock)
+        folder.write_json(directory / folder.SUMMARY, summary)
+    _draw(directory)
+    return RunResult(directory, settings, summary, built.agent, built.env, state)
+
+
+def _summary(opened: folder.Opened, state: PyTree, evaluation: Evaluation, clock: _Clock) -> dict[str, Any]:
+    settings, runner = opened.settings, opened.runner
     steps = runner.steps_after(runner.iterations_done(state))
-    summary = {
+    return {
         "algorithm": settings.algorithm,
         "env": settings.env,
         "total_steps": settings.total_steps,
@@ -263,11 +271,17 @@ def _run(opened: folder.Opened, clock: _Clock, wandb: str | None, progress: bool
         "versions": folder.versions(),
         "device": folder.device(),
     }
-    from jaxrl.experiment.plots import plot_curve
 
-    plot_curve(directory)
-    folder.write_json(directory / folder.SUMMARY, summary)
-    return RunResult(directory, settings, summary, built.agent, built.env, state)
+
+def _draw(directory: Path) -> None:
+    """Draw the learning curve; a run is finished without it, too."""
+    try:
+        from jaxrl.experiment.plots import plot_curve
+
+        plot_curve(directory)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"the learning curve could not be drawn ({reason}); jaxrl plot {directory} draws it")
 
 
 def _intervals(
@@ -284,15 +298,9 @@ def _intervals(
     evaluated, saved = _evaluated(len(lengths), settings.num_evaluations), _due(len(lengths), settings.num_checkpoints)
     loggers = _loggers(directory, settings, wandb)
     stack.callback(loggers.close)
-    bar = Progress(
-        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
-        num_seeds=settings.num_seeds, compile_clock=runner.compile_clock,
-    )  # fmt: skip
-    stack.enter_context(bar)
     if state is None:
         with clock.train(runner):
-            # Waited for, so that the prefill's time counts as training and not as the evaluation's.
-            state = jax.block_until_ready(runner.init())
+            state = runner.init()
         loggers.truncate_after(-1)
         loggers.write(_untrained_rows(runner.evaluate(state), settings.seeds, clock.wall_seconds()))
     else:
@@ -302,6 +310,11 @@ def _intervals(
 
     checkpoints = Checkpoints(directory / folder.CHECKPOINTS)
     stack.callback(checkpoints.close)
+    bar = Progress(
+        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
+        num_seeds=settings.num_seeds,
+    )  # fmt: skip
+    stack.enter_context(bar)
 
     evaluation, reached = None, opened.metadata.get("reached", False)
     for i in range(first, first if reached else len(lengths)):
@@ -327,6 +340,7 @@ def _intervals(
                 "clock": clock.record(runner),
                 "reached": reached,
             }
+            loggers.flush()  # what lies before a checkpoint is not written again
             checkpoints.save(steps, state, metadata, score)
         if reached:
             say(f"the training episodes' mean return of {mean_return:.4g} is what the run was to stop at")
@@ -417,7 +431,8 @@ def _introduction(settings: RunSettings, built: run_settings.Built, asked: str |
 
 
 def _loggers(directory: Path, settings: RunSettings, wandb: str | None) -> Any:
-    from jaxrl.experiment.loggers import ConsoleLogger, CSVLogger, MultiLogger, TensorBoardLogger, WandbLogger
+    from jaxrl.experiment.loggers import ConsoleLogger, CSVLogger, MultiLogger, WandbLogger
+    from jaxrl.experiment.tensorboard import TensorBoardLogger
 
     board = TensorBoardLogger(directory / folder.TENSORBOARD)
     loggers = [CSVLogger(directory / folder.METRICS), board, ConsoleLogger()]

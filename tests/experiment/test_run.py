@@ -5,7 +5,6 @@ import math
 import os
 import shutil
 import signal
-import types
 
 import gymnasium
 import jax
@@ -20,6 +19,7 @@ from jaxrl.experiment.cli import main
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.loggers import ConsoleLogger
 from jaxrl.experiment.run import Diverged, Interrupted, evaluate_run, resume
+from jaxrl.experiment.tensorboard import TensorBoardLogger, read_events
 
 TIMING = ("seconds", "steps_per_second")
 
@@ -28,6 +28,18 @@ def rows(directory):
     """``metrics.csv`` without the columns that depend on the clock."""
     with (directory / "metrics.csv").open() as file:
         return [{k: v for k, v in row.items() if k not in TIMING} for row in csv.DictReader(file)]
+
+
+def events(directory):
+    """All that TensorBoard's files hold, each value as often as it is there, without the time."""
+    board = directory / "tensorboard"
+    return sorted(
+        (path.parent.name, event.step, value.tag, value.simple_value)
+        for path in board.rglob("events.*")
+        for event, _ in read_events(path)
+        for value in event.summary.value
+        if not value.tag.startswith("time/")
+    )
 
 
 def leaves(directory):
@@ -39,6 +51,7 @@ def leaves(directory):
 
 def assert_same_run(one, other):
     assert rows(one) == rows(other)
+    assert events(one) == events(other)
     a, b = leaves(one), leaves(other)
     assert a.keys() == b.keys()
     for name in a:
@@ -65,6 +78,14 @@ class Killed(BaseException):
 
 def kill():
     raise Killed
+
+
+def lose(logger):
+    """Stands for the end of a process that does not come to writing out what it holds."""
+    for writer in logger._writers.values():
+        file = writer._py_recordio_writer._writer
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), file.fileno())
 
 
 class TestFolder:
@@ -127,6 +148,7 @@ class TestResume:
         with monkeypatch.context() as patch:
             # After the 5th of 8 intervals there is a report, but the last checkpoint is that of the 4th.
             stop_at(patch, steps[4], kill)
+            patch.setattr(TensorBoardLogger, "close", lose)
             with pytest.raises(Killed):
                 train_tiny(algorithm, tmp_path / "run")
         assert len(rows(tmp_path / "run")) == 2 + 10
@@ -264,6 +286,21 @@ class TestTrouble:
         assert train_tiny("ppo", tmp_path / "run") == 2
         assert "No space left on device; free some space" in capsys.readouterr().err.splitlines()[-1]
 
+    def test_the_summary_is_there_before_all_that_may_fail_at_the_end(self, train_tiny, tmp_path, monkeypatch, capsys):
+        there = []
+
+        def full(directory):
+            there.append((directory / "summary.json").exists())
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        close = TensorBoardLogger.close
+        closing = lambda self: (there.append((self.directory.parent / "summary.json").exists()), close(self))
+        monkeypatch.setattr("jaxrl.experiment.plots.plot_curve", full)
+        monkeypatch.setattr(TensorBoardLogger, "close", closing)
+        assert train_tiny("ppo", tmp_path / "run") == 0
+        assert there == [True, True]
+        assert "the learning curve could not be drawn (OSError: [Errno 28] No space left" in capsys.readouterr().err
+
     def test_a_file_in_the_place_of_the_folder(self, train_tiny, tmp_path, capsys):
         (tmp_path / "file").write_text("mine")
         assert train_tiny("ppo", tmp_path / "file" / "run") == 2
@@ -358,13 +395,3 @@ class TestFromPython:
             jaxrl.train("dqn", env="CartPole-v1", total_steps=10, out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
         shutil.rmtree(tmp_path)
-
-
-def test_time_of_training_and_rates_leave_out_what_is_compiled_meanwhile(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
-    runner = types.SimpleNamespace(compile_seconds=3.0)
-    clock = runs._Clock(started=0.0, training=10.0)
-    with clock.train(runner):
-        now[0], runner.compile_seconds = 9.0, 8.0
-    assert clock.training == 10.0 + 9.0 - 5.0
