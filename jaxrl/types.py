@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
-
-if TYPE_CHECKING:
-    from gymnasium import spaces
+from gymnasium import spaces
 
 Array = jax.Array
 PyTree = Any

@@ -1,6 +1,7 @@
 """The command ``jaxrl``: train, eval, play, plot, sweep and list.
 
-Exit status: 0 done; 1 the run diverged; 2 something that the user can put right; 128 + N stopped by signal N.
+Exit status: 0 done; 1 the run diverged; 2 something that the user can put right; 3 an error of jaxrl itself;
+128 + N stopped by signal N.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from jaxrl.experiment.console import emit, forgiving_streams
 from jaxrl.experiment.errors import UserError
+
+UNEXPECTED = 3
+"""Exit status of an error that is nobody's but ours."""
 
 PREFIXES = ("hp", "config", "env")
 """Options with a dot: what comes after it depends on the algorithm or the environment."""
@@ -197,23 +203,31 @@ Options of the algorithm and of the environment:
   --config.NAME VALUE  a field of the configuration, such as 128, true or 64,64
   --env.NAME VALUE     a parameter of the environment"""
 
+DESCRIPTION = "Deep reinforcement learning in JAX. With --verbose, errors come with their traceback."
 COMMANDS = {"train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, of this process or the given one; returns the exit status."""
-    if argv is None:
-        _silence_failed_writes()
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # for --env my_module:make_env
+    if argv is not None:
+        return _main(list(argv))
+    _silence_failed_writes()
+    argv = sys.argv[1:]
+    with forgiving_streams(lasting=argv[:1] in (["train"], ["sweep"])) as status_of_process:
+        return status_of_process(_main(argv))
+
+
+def _main(argv: list[str]) -> int:
+    verbose = "--verbose" in argv
+    argv = [word for word in argv if word != "--verbose"]
     try:
+        _find_own_modules()
         argv, dynamic = extract_dynamic(argv)
         help_wanted = not argv or "-h" in argv or "--help" in argv
         try:
             command = tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
-                description="Deep reinforcement learning in JAX.", sort_subcommands=False,
+                description=DESCRIPTION, sort_subcommands=False,
             )  # fmt: skip
         except SystemExit as stop:
             if help_wanted and argv[:1] in (["train"], ["sweep"]):
@@ -223,16 +237,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--hp, --config and --env options belong to train and sweep")
         return _run(command, dynamic)
     except KeyboardInterrupt as stop:
-        if str(stop):
-            print(f"jaxrl: {stop}", file=sys.stderr)
+        emit(f"jaxrl: {str(stop) or 'stopped'}", sys.stderr)
         return 128 + getattr(stop, "signum", 2)
     except UserError as error:
-        print(f"jaxrl: error: {error}", file=sys.stderr)
+        _show_traceback(error, verbose)
+        emit(f"jaxrl: error: {error}", sys.stderr)
         return getattr(error, "status", 2)
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 0
+    except Exception as error:
+        _show_traceback(error, verbose)
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        hint = "" if verbose else " (--verbose shows where)"
+        emit(f"jaxrl: error: this should not have happened, please report it{hint}: {text}", sys.stderr)
+        return UNEXPECTED
+
+
+def _find_own_modules() -> None:
+    """Let ``--env my_module:make_env`` find modules in the working directory."""
+    try:
+        here = os.getcwd()
+    except OSError:
+        raise UserError("the working directory has been removed: change to another one") from None
+    if here not in sys.path:
+        sys.path.append(here)
+
+
+def _show_traceback(error: Exception, verbose: bool) -> None:
+    if verbose:
+        emit("".join(traceback.format_exception(error)), sys.stderr)
 
 
 def extract_dynamic(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
@@ -489,10 +520,10 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
 
 def _list(command: List) -> None:
     listing = _listing()
+    from jaxrl.experiment.values import unknown_name
+
     for topic in command.topics:
         if topic not in listing.TOPICS:
-            from jaxrl.experiment.values import unknown_name
-
             raise unknown_name("topic", topic, listing.TOPICS)
     listing.print_topics(command.topics or listing.TOPICS)
 

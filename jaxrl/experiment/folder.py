@@ -8,12 +8,12 @@ import itertools
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.checkpoints import CheckpointError, Checkpoints
+from jaxrl.experiment.console import say
 from jaxrl.experiment.errors import UserError, writing
 from jaxrl.experiment.settings import Built, RunSettings
 from jaxrl.training import Runner, make_runner
@@ -158,11 +158,6 @@ def device() -> str:
 
     devices = jax.local_devices()
     return f"{len(devices)} x {devices[0].device_kind}"
-
-
-def say(message: str) -> None:
-    """Tell the person at the keyboard something that is neither an error nor the result."""
-    print(f"jaxrl: {message}", file=sys.stderr, flush=True)
 
 
 def _changed_field(checkpoints: Checkpoints, settings: RunSettings, checkpoint: int | str) -> UserError | None:

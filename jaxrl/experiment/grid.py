@@ -17,8 +17,8 @@ import numpy as np
 from jaxrl.envs import Environment
 from jaxrl.experiment import folder
 from jaxrl.experiment import settings as run_settings
+from jaxrl.experiment.console import say
 from jaxrl.experiment.errors import UserError, writing
-from jaxrl.experiment.folder import say
 from jaxrl.experiment.run import FINAL_EPISODES
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.experiment.values import plain, unknown_name

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from jaxrl.experiment import catalog
+from jaxrl.experiment.values import BOUNDS, plain
 
 TOPICS = ("algorithms", "presets", "environments")
 
@@ -24,8 +24,10 @@ def print_topics(topics: Iterable[str] = TOPICS) -> None:
 
 def print_algorithms() -> None:
     """A row for each algorithm: its name and what it is."""
-    title = "Algorithms (jaxrl train NAME --help shows the options of one)"
-    print_table(title, ("name", "what it is"), catalog.algorithms().items())
+    from jaxrl.algorithms import ALGORITHMS
+
+    rows = [(name, (inspect.getdoc(module) or "").partition("\n")[0]) for name, module in ALGORITHMS.items()]
+    print_table("Algorithms (jaxrl train NAME --help shows the options of one)", ("name", "what it is"), rows)
 
 
 def print_presets() -> None:
@@ -44,8 +46,10 @@ def preset_env(preset: Any) -> str:
 
 def print_environments() -> None:
     """The ids of each suite; a prefix such as ``gymnasium:`` chooses between two that have the same."""
+    from jaxrl.envs import names
+
     console = _console()
-    for suite, ids in catalog.environments().items():
+    for suite, ids in names().items():
         console.print(f"\n[bold]Environments of {suite}[/bold] ({len(ids)})", highlight=False)
         text = textwrap.fill(", ".join(ids), width=console.width, break_on_hyphens=False, break_long_words=False)
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -54,7 +58,6 @@ def print_environments() -> None:
 def print_algorithm(name: str) -> None:
     """The hyper-parameters and the configuration of an algorithm: option, default and meaning."""
     from jaxrl.experiment.settings import algorithm_module, hyperparameter_defaults
-    from jaxrl.experiment.values import BOUNDS, plain
 
     module = algorithm_module(name)
     docs = field_docs(module.Hyperparameters)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.ramps import linear
+from jaxrl.schedules import linear
 
 _HYPERPARAMETERS = {
     "discount": 0.99,

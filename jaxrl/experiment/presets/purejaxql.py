@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.ramps import linear
+from jaxrl.schedules import linear
 
 CARTPOLE = Preset(
     name="pqn/paper-cartpole",
