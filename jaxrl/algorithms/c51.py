@@ -64,20 +64,19 @@ def make_named(name: str, spec: Spec, config: Config, hyperparameters: Hyperpara
     mean = lambda logits: categorical_mean(jax.nn.softmax(logits), support)
 
     def q_values(params, observation, key):
-        return mean(network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True)))
+        return mean(s.apply(network, params, observation, noise_of(config, key, per_row=True)))
 
     def loss(params, target_params, batch: Sample, key: Key, hp: Hyperparameters) -> Loss:
         t = batch.transitions
         noise = [noise_of(config, jax.random.fold_in(key, i)) for i in range(3)]
-        next_input = s.inputs(t.next_observation)
-        next_logits = network.apply(target_params, next_input, noise[1])
-        selector = network.apply(params, next_input, noise[2]) if config.double_q else next_logits
+        next_logits = s.apply(network, target_params, t.next_observation, noise[1])
+        selector = s.apply(network, params, t.next_observation, noise[2]) if config.double_q else next_logits
         next_action = jnp.argmax(s.masked(mean(selector), t.next_observation), axis=-1)
         target = categorical_target(
             t.reward, t.terminated, hp.discount**batch.steps,
             jax.nn.softmax(select(next_logits, next_action)), support,
         )  # fmt: skip
-        logits = select(network.apply(params, s.inputs(t.observation), noise[0]), t.action)
+        logits = select(s.apply(network, params, t.observation, noise[0]), t.action)
         target = jax.lax.stop_gradient(target)
         return Loss(
             categorical_cross_entropy(logits, target), categorical_kl(logits, target), {"q_value": mean(logits)}

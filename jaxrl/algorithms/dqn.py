@@ -54,20 +54,21 @@ def make_named(
     network = QNetwork(s.num_actions, config, s.kind)
 
     def q_values(params, observation, key):
-        return network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True))
+        return s.apply(network, params, observation, noise_of(config, key, per_row=True))
 
     def loss(params, target_params, batch: Sample, key: Key, hp: Any) -> Loss:
         t = batch.transitions
         noise = [noise_of(config, jax.random.fold_in(key, i)) for i in range(3)]
-        q = network.apply(params, s.inputs(t.observation), noise[0])
-        next_input = s.inputs(t.next_observation)
+        q = s.apply(network, params, t.observation, noise[0])
         target = q_learning_target(
             t.reward,
             t.terminated,
-            s.masked(network.apply(target_params, next_input, noise[1]), t.next_observation),
+            s.masked(s.apply(network, target_params, t.next_observation, noise[1]), t.next_observation),
             hp.discount**batch.steps,
             next_q_selector=(
-                s.masked(network.apply(params, next_input, noise[2]), t.next_observation) if config.double_q else None
+                s.masked(s.apply(network, params, t.next_observation, noise[2]), t.next_observation)
+                if config.double_q
+                else None
             ),
         )
         chosen = select(q, t.action)

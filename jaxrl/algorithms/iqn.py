@@ -52,17 +52,17 @@ class Hyperparameters(q_learning.Hyperparameters):
 
 
 class ImplicitQuantileNetwork(nn.Module):
-    """Inputs ``[B, ...]`` and quantiles ``[B, N]`` to values ``[B, A, N]``."""
+    """Inputs ``[B, ...]`` and quantiles ``[B, N]`` to values ``[B, A, N]``; ``allowed`` as of ``QHead``."""
 
     num_actions: int
     config: Config
     kind: str
 
     @nn.compact
-    def __call__(self, x: Array, taus: Array, noise: Noise | None = None) -> Array:
+    def __call__(self, x: Array, taus: Array, noise: Noise | None = None, allowed: Array | None = None) -> Array:
         c = self.config
         x = make_torso(self.kind, c)(x)
-        values = make_head(self.num_actions, c)(QuantileEmbedding(c.num_cosines)(x, taus), noise)
+        values = make_head(self.num_actions, c)(QuantileEmbedding(c.num_cosines)(x, taus), noise, allowed)
         return jnp.swapaxes(values, 1, 2)
 
 
@@ -78,31 +78,30 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     sampled = lambda key, x, n: jax.random.uniform(key, (rows(x), n))
 
     def q_values(params, observation, key):
-        x = s.inputs(observation)
         if key is None:
             # Evaluation is deterministic: quantiles at equal distances.
-            taus = jnp.broadcast_to(midpoint_taus(config.policy_samples), (rows(x), config.policy_samples))
-            return jnp.mean(network.apply(params, x, taus), axis=-1)
+            taus = jnp.broadcast_to(midpoint_taus(config.policy_samples), (rows(observation), config.policy_samples))
+            return jnp.mean(s.apply(network, params, observation, taus), axis=-1)
         tau_key, noise_key = jax.random.split(key)
-        taus = sampled(tau_key, x, config.policy_samples)
-        return jnp.mean(network.apply(params, x, taus, noise_of(config, noise_key, per_row=True)), axis=-1)
+        taus = sampled(tau_key, observation, config.policy_samples)
+        return jnp.mean(s.apply(network, params, observation, taus, noise_of(config, noise_key, per_row=True)), axis=-1)
 
     def loss(params, target_params, batch: Sample, key: Key, hp: Hyperparameters) -> Loss:
         t = batch.transitions
         keys = jax.random.split(key, 6)
         noise = [noise_of(config, k) for k in keys[3:]]
-        x, next_x = s.inputs(t.observation), s.inputs(t.next_observation)
         # Sec. 3.1: the action is greedy for a mean over quantiles of their own.
-        selector = network.apply(
-            params if config.double_q else target_params, next_x, sampled(keys[0], x, config.policy_samples), noise[2]
-        )
+        chooser = params if config.double_q else target_params
+        taus = sampled(keys[0], t.reward, config.policy_samples)
+        selector = s.apply(network, chooser, t.next_observation, taus, noise[2])
         next_action = jnp.argmax(s.masked(jnp.mean(selector, axis=-1), t.next_observation), axis=-1)
-        next_values = network.apply(target_params, next_x, sampled(keys[1], x, config.target_samples), noise[1])
+        taus = sampled(keys[1], t.reward, config.target_samples)
+        next_values = s.apply(network, target_params, t.next_observation, taus, noise[1])
         discount = jnp.where(t.terminated, 0.0, hp.discount**batch.steps)
         target = t.reward[:, None] + discount[:, None] * select(next_values, next_action)
         target = jax.lax.stop_gradient(target)
-        taus = sampled(keys[2], x, config.online_samples)
-        values = select(network.apply(params, x, taus, noise[0]), t.action)
+        taus = sampled(keys[2], t.reward, config.online_samples)
+        values = select(s.apply(network, params, t.observation, taus, noise[0]), t.action)
         per_sample = quantile_huber(values, target, taus, hp.kappa)
         mean = jnp.mean(values, axis=-1)
         return Loss(per_sample, jnp.abs(mean - jnp.mean(target, axis=-1)), {"q_value": mean})
@@ -111,4 +110,3 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
         return network.init(key, s.example, jnp.zeros((1, 1)))
 
     return make_q_learning("iqn", spec, s, config, Hyperparameters(), init_params, q_values, loss, draws=True)
-

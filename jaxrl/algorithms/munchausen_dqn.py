@@ -45,24 +45,23 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     network = QNetwork(s.num_actions, config, s.kind)
 
     def q_values(params, observation, key):
-        return network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True))
+        return s.apply(network, params, observation, noise_of(config, key, per_row=True))
 
     def loss(params, target_params, batch: Sample, key: Key, hp: Hyperparameters) -> Loss:
         t = batch.transitions
         noise = [noise_of(config, jax.random.fold_in(key, i)) for i in range(2)]
-        x = s.inputs(t.observation)
         target = munchausen_target(
             t.reward,
             t.terminated,
-            s.masked(network.apply(target_params, x, noise[1]), t.observation),
+            s.masked(s.apply(network, target_params, t.observation, noise[1]), t.observation),
             t.action,
-            s.masked(network.apply(target_params, s.inputs(t.next_observation), noise[1]), t.next_observation),
+            s.masked(s.apply(network, target_params, t.next_observation, noise[1]), t.next_observation),
             hp.discount**batch.steps,
             alpha=hp.munchausen_scale,
             temperature=hp.entropy_temperature,
             clip=hp.log_policy_clip,
         )
-        chosen = select(network.apply(params, x, noise[0]), t.action)
+        chosen = select(s.apply(network, params, t.observation, noise[0]), t.action)
         error = chosen - jax.lax.stop_gradient(target)
         return Loss(ERROR_LOSSES[config.loss](error), jnp.abs(error), {"q_value": chosen})
 

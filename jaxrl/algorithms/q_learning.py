@@ -136,7 +136,7 @@ None, as evaluation does."""
 
 
 class QNetwork(nn.Module):
-    """Inputs ``[B, ...]`` to action values ``[B, A]``, or ``[B, A, outputs]``."""
+    """Inputs ``[B, ...]`` to action values ``[B, A]``, or ``[B, A, outputs]``; ``allowed`` as of ``QHead``."""
 
     num_actions: int
     config: Config
@@ -144,10 +144,10 @@ class QNetwork(nn.Module):
     outputs: int = 1
 
     @nn.compact
-    def __call__(self, x: Array, noise: Noise | None = None) -> Array:
+    def __call__(self, x: Array, noise: Noise | None = None, allowed: Array | None = None) -> Array:
         c = self.config
         x = make_torso(self.kind, c)(x)
-        return make_head(self.num_actions, c, self.outputs)(x, noise)
+        return make_head(self.num_actions, c, self.outputs)(x, noise, allowed)
 
 
 def make_torso(kind: str, config: Any, default_init: Initializer = nn.initializers.lecun_normal()) -> Torso:
@@ -175,6 +175,10 @@ class Setting(NamedTuple):
     """One input, with a batch axis."""
     allowed: Callable[[PyTree], Array | None]
     """Which actions may be taken, ``[B, A]`` booleans; None if all may."""
+
+    def apply(self, network: nn.Module, params: PyTree, observation: PyTree, *rest: Any) -> Array:
+        """Call a network with observations: what it takes of them, ``rest``, and which actions are allowed."""
+        return network.apply(params, self.inputs(observation), *rest, allowed=self.allowed(observation))
 
     def masked(self, values: Array, observation: PyTree) -> Array:
         """Values ``[B, A]`` of an observation's actions, minus infinity where an action is forbidden."""

@@ -55,19 +55,18 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     mean = lambda quantiles: jnp.mean(quantiles, axis=-1)
 
     def q_values(params, observation, key):
-        return mean(network.apply(params, s.inputs(observation), noise_of(config, key, per_row=True)))
+        return mean(s.apply(network, params, observation, noise_of(config, key, per_row=True)))
 
     def loss(params, target_params, batch: Sample, key: Key, hp: Hyperparameters) -> Loss:
         t = batch.transitions
         noise = [noise_of(config, jax.random.fold_in(key, i)) for i in range(3)]
-        next_input = s.inputs(t.next_observation)
-        next_quantiles = network.apply(target_params, next_input, noise[1])
-        selector = network.apply(params, next_input, noise[2]) if config.double_q else next_quantiles
+        next_quantiles = s.apply(network, target_params, t.next_observation, noise[1])
+        selector = s.apply(network, params, t.next_observation, noise[2]) if config.double_q else next_quantiles
         next_action = jnp.argmax(s.masked(mean(selector), t.next_observation), axis=-1)
         next_value = select(next_quantiles, next_action)
         discount = jnp.where(t.terminated, 0.0, hp.discount**batch.steps)
         target = jax.lax.stop_gradient(t.reward[:, None] + discount[:, None] * next_value)
-        quantiles = select(network.apply(params, s.inputs(t.observation), noise[0]), t.action)
+        quantiles = select(s.apply(network, params, t.observation, noise[0]), t.action)
         per_sample = quantile_huber(quantiles, target, taus, hp.kappa)
         return Loss(per_sample, jnp.abs(mean(quantiles) - mean(target)), {"q_value": mean(quantiles)})
 

@@ -41,8 +41,11 @@ class ValuesHead(nn.Module):
 class QHead(nn.Module):
     """Action values ``[B, num_actions]``, or ``outputs`` numbers for each action ``[B, num_actions, outputs]``.
 
-    Dueling: ``Q(s, a) = V(s) + A(s, a) - mean_a A(s, a)``, the mean taken over the actions; with several outputs, for
-    each of them.
+    Dueling: ``Q(s, a) = V(s) + A(s, a) - mean_a A(s, a)``, the mean taken over the actions that the state allows; with
+    several outputs, for each of them.
+
+    It is called with features ``[B, ..., n]``, ``Noise`` or None, and ``[B, A]`` booleans of the allowed actions; None
+    if all are.
 
     Attributes:
         num_actions: A.
@@ -65,7 +68,7 @@ class QHead(nn.Module):
     sigma: float = 0.5
 
     @nn.compact
-    def __call__(self, x: Array, noise: Noise | None = None) -> Array:
+    def __call__(self, x: Array, noise: Noise | None = None, allowed: Array | None = None) -> Array:
         streams = {"advantage": self.num_actions, "value": 1} if self.dueling else {"q": self.num_actions}
         draws = self._draws(x, noise, streams.values())
 
@@ -86,7 +89,10 @@ class QHead(nn.Module):
             return made[0]
         advantage, value = made
         action_axis = -1 if self.outputs == 1 else -2
-        return value + advantage - jnp.mean(advantage, axis=action_axis, keepdims=True)
+        if allowed is not None:
+            between, outputs = (1,) * (x.ndim - 2), () if self.outputs == 1 else (1,)
+            allowed = allowed.reshape(-1, *between, self.num_actions, *outputs)
+        return value + advantage - jnp.mean(advantage, axis=action_axis, keepdims=True, where=allowed)
 
     def _draws(self, x: Array, noise: Noise | None, widths: Iterable[int]) -> Iterator[Array | None]:
         """The unit normals of each layer, in order."""

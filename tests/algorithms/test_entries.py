@@ -150,7 +150,9 @@ def test_a_target_is_of_what_is_allowed(name, switches, rng):
 @pytest.mark.parametrize("name", ["dqn", "c51", "qr_dqn", "rainbow"])
 def test_the_best_of_what_is_allowed_is_bootstrapped_from(name, rng):
     module = algorithms.get(name)
-    agent = module.make(MASKED, module.Config(**SMALL, **({"noise": "none"} if name == "rainbow" else {})))
+    # A dueling network values an action by comparison with the allowed ones, so that the mask changes its value.
+    plain = {"noise": "none", "dueling": False} if name == "rainbow" else {}
+    agent = module.make(MASKED, module.Config(**SMALL, **plain))
     hp = resolve(agent.hyperparameters, 0.0, 0.0)
     state, batch = agent.init(jax.random.key(0), hp), sample(MASKED, rng)
     best = agent.act(agent.policy(state), batch.transitions.next_observation, (), jax.random.key(0), hp, False)[0]
@@ -158,6 +160,20 @@ def test_the_best_of_what_is_allowed_is_bootstrapped_from(name, rng):
     everything = loss(jnp.ones(A))
     np.testing.assert_allclose(loss(only(best)), everything, rtol=1e-6)
     assert abs(loss(1 - only(best)) - everything) > 1e-6
+
+
+@pytest.mark.parametrize("name", [name for name in VALUE_BASED if name != "rainbow"])
+def test_forbidden_actions_do_not_count_in_a_dueling_network(name, rng):
+    """With one action allowed its value is that of the state, whatever the stream of advantages says."""
+    module = algorithms.get(name)
+    agent = module.make(MASKED, module.Config(**SMALL, dueling=True))
+    state = jax.jit(agent.init)(jax.random.key(0), agent.hyperparameters)
+    observation = {**transitions(MASKED, (A,), rng).observation, "action_mask": jnp.eye(A, dtype=jnp.int8)}
+    moved = jax.tree.map_with_path(
+        lambda path, x: 3.0 + 2.0 * x if "advantage" in jax.tree_util.keystr(path) else x, state.params
+    )
+    value = jax.jit(lambda params: agent.value(state._replace(params=params), observation))
+    np.testing.assert_allclose(value(moved), value(state.params), rtol=1e-5, atol=1e-6)
 
 
 def test_a_policy_of_one_action_has_no_entropy(rng):

@@ -249,10 +249,10 @@ def test_iqn_draws_as_many_quantiles_as_each_of_its_networks_is_to(double_q, rng
     now, after = batch.transitions.observation, batch.transitions.next_observation
     apply, whose, calls = iqn.ImplicitQuantileNetwork.apply, [], []
 
-    def spy(self, params, x, taus, noise=None):
+    def spy(self, params, x, taus, noise=None, allowed=None):
         whose.append("target" if params is state.target_params else "online")
         calls.append((x, taus, noise))
-        return apply(self, params, x, taus, noise)
+        return apply(self, params, x, taus, noise, allowed)
 
     def run(params):
         agent.update(state._replace(params=params), batch, key, hp)

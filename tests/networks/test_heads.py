@@ -64,6 +64,24 @@ def test_a_dueling_head_of_distributions_subtracts_the_mean_over_the_actions_for
     np.testing.assert_allclose(head.apply(params, x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("between", [(), (4,)])
+def test_a_dueling_head_subtracts_the_mean_over_the_allowed_actions(rng, key, outputs, between):
+    head = QHead(3, dueling=True, outputs=outputs)
+    x = jnp.asarray(rng.normal(size=(2, *between, 5)), jnp.float32)
+    allowed = np.array([[1, 0, 1], [0, 1, 0]], bool)
+    params = head.init(key, x)
+    p = params["params"]
+    shape = (*x.shape[:-1], 3) if outputs == 1 else (*x.shape[:-1], 3, outputs)
+    advantage = np.asarray(x @ p["advantage"]["kernel"]).reshape(shape)
+    value = np.asarray(x @ p["value"]["kernel"]).reshape(*x.shape[:-1], 1, *shape[x.ndim :])
+    got = jax.jit(head.apply)(params, x, None, allowed)
+    for row, choices in enumerate(allowed):
+        axis = x.ndim - 2
+        mean = advantage[row].compress(choices, axis=axis).mean(axis=axis, keepdims=True)
+        np.testing.assert_allclose(got[row], value[row] + advantage[row] - mean, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("dueling", [False, True])
 def test_each_stream_has_hidden_layers_of_its_own(key, dueling):
     params = QHead(3, dueling, hidden_sizes=(6,)).init(key, jnp.ones((1, 5)))["params"]
