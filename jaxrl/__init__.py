@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxrl import threads
-
 if TYPE_CHECKING:
     from jaxrl import (
         algorithms,
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from jaxrl.training.sweep import sweep
 
 __version__ = "0.1.0"
-
-threads.set_pool_size(max(threads.FEWEST, threads.available_cores()))
 
 _SUBMODULES = (
     "algorithms", "buffers", "counters", "envs", "experiment", "losses", "networks", "optimizers", "schedules",

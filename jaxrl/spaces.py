@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from jaxrl.threads import enough_threads
+
 Array = jax.Array
 PyTree = Any
 
@@ -121,7 +123,8 @@ def shapes(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
 
 def zeros(space: spaces.Space, shape: tuple[int, ...] = ()) -> PyTree:
     """A pytree of zeros ``[*shape, ...]`` with the space's structure and JAX dtypes."""
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes(space, shape))
+    with enough_threads():  # often the first use of JAX
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes(space, shape))
 
 
 def children(space: spaces.Dict | spaces.Tuple) -> dict[Any, spaces.Space]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
-from gymnasium import spaces
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 Array = jax.Array
 PyTree = Any

@@ -12,7 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-import jaxrl  # noqa: F401  it sizes the thread pool, before anything uses JAX
+from jaxrl import threads
+
+# Before anything uses JAX, and for the processes that tests start.
+threads.set_pool_size(max(threads.FEWEST, threads.available_cores()))
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
 

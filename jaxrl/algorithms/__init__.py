@@ -1,63 +1,81 @@
-"""One file an algorithm, readable beside its paper."""
+"""One file an algorithm, readable beside its paper. A file is imported when it is first used."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, MutableMapping
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from jaxrl.algorithms import (
-    a2c,
-    a3c,
-    appo,
-    c51,
-    crossq,
-    ddpg,
-    dqn,
-    droq,
-    impala,
-    iqn,
-    munchausen_dqn,
-    npg,
-    ppo,
-    pqn,
-    qr_dqn,
-    rainbow,
-    redq,
-    rnd,
-    sac,
-    sac_discrete,
-    td3,
-    tqc,
-    trpo,
-    vpg,
-)
 from jaxrl.validation import did_you_mean
 
-ALGORITHMS: dict[str, ModuleType] = {
-    "dqn": dqn,
-    "c51": c51,
-    "qr_dqn": qr_dqn,
-    "iqn": iqn,
-    "rainbow": rainbow,
-    "munchausen_dqn": munchausen_dqn,
-    "pqn": pqn,
-    "ppo": ppo,
-    "ddpg": ddpg,
-    "td3": td3,
-    "sac": sac,
-    "sac_discrete": sac_discrete,
-    "tqc": tqc,
-    "redq": redq,
-    "droq": droq,
-    "crossq": crossq,
-    "a2c": a2c,
-    "a3c": a3c,
-    "vpg": vpg,
-    "npg": npg,
-    "trpo": trpo,
-    "impala": impala,
-    "appo": appo,
-    "rnd": rnd,
-}
+if TYPE_CHECKING:
+    from jaxrl.algorithms import (
+        a2c,
+        a3c,
+        appo,
+        c51,
+        crossq,
+        ddpg,
+        dqn,
+        droq,
+        impala,
+        iqn,
+        munchausen_dqn,
+        npg,
+        ppo,
+        pqn,
+        qr_dqn,
+        rainbow,
+        redq,
+        rnd,
+        sac,
+        sac_discrete,
+        td3,
+        tqc,
+        trpo,
+        vpg,
+    )
+
+__all__ = [
+    "ALGORITHMS", "a2c", "a3c", "appo", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn",
+    "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn", "rainbow", "redq", "rnd", "sac", "sac_discrete", "td3", "tqc",
+    "trpo", "vpg",
+]  # fmt: skip
+
+NAMES = (
+    "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn", "pqn", "ppo", "ddpg", "td3", "sac", "sac_discrete",
+    "tqc", "redq", "droq", "crossq", "a2c", "a3c", "vpg", "npg", "trpo", "impala", "appo", "rnd",
+)  # fmt: skip
+
+
+class _Modules(MutableMapping[str, ModuleType]):
+    """The modules of this package's algorithms, each imported when it is asked for, and those of others."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, ModuleType | None] = dict.fromkeys(NAMES)
+
+    def __getitem__(self, name: str) -> ModuleType:
+        module = self._modules[name]
+        return importlib.import_module(f"{__name__}.{name}") if module is None else module
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __setitem__(self, name: str, module: ModuleType) -> None:
+        self._modules[name] = module
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+ALGORITHMS: MutableMapping[str, ModuleType] = _Modules()
 """Modules with ``Config``, ``Hyperparameters`` and ``make``, by the name that the command line knows."""
 
 
@@ -74,8 +92,11 @@ def get(name: str) -> ModuleType:
     return ALGORITHMS[name]
 
 
-__all__ = [
-    "ALGORITHMS", "a2c", "a3c", "appo", "c51", "crossq", "ddpg", "dqn", "droq", "get", "impala", "iqn",
-    "munchausen_dqn", "npg", "ppo", "pqn", "qr_dqn", "rainbow", "redq", "rnd", "sac", "sac_discrete", "td3", "tqc",
-    "trpo", "vpg",
-]  # fmt: skip
+def __getattr__(name: str) -> Any:
+    if name in NAMES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -146,6 +146,8 @@ class EntropyHyperparameters(Hyperparameters):
     """Adam's step size for the logarithm of the temperature."""
     min_temperature: Any = 0.0
     """What a learnt temperature does not fall below."""
+    max_temperature: Any = None
+    """Upper bound of a learnt temperature; none by default."""
     target_entropy: Any = -1.0
     """Entropy that a learnt temperature keeps up, in nats for each dimension of the (canonical) action."""
 
@@ -284,7 +286,7 @@ def make_actor_critic(
     actor: ActorKind,
     critics: CriticKind,
     *,
-    entropy_unit: float | None = None,
+    entropy_unit: Callable[[Array | None], Array | float] | None = None,
     learn_temperature: bool = False,
     state_value: Callable[[Array], Array] | None = None,
 ) -> Algorithm[State]:
@@ -297,7 +299,8 @@ def make_actor_critic(
         hyperparameters: defaults.
         actor: see ``ActorKind``.
         critics: see ``CriticKind``; they value all actions at once if the action space is ``Discrete``.
-        entropy_unit: what ``hp.target_entropy`` is multiplied with; None if entropy is not rewarded.
+        entropy_unit: ``entropy_unit(allowed [B, A])``, a scalar or ``[B]``: factor of ``hp.target_entropy`` in states
+            that allow these actions (None: all); None if entropy is not rewarded.
         learn_temperature: whether to adjust the weight of the entropy.
         state_value: with it, targets come from a network of state values, which has a target network of its own;
             ``state_value(values)`` makes of the critics' ``[N, B]`` what that network learns, ``[B]``.
@@ -472,17 +475,21 @@ def make_actor_critic(
         if entropy_unit is not None:
             metrics |= {"entropy": -jnp.mean(log_prob)}
         if learn_temperature:
-            state = state._replace(temperature=step_temperature(state.temperature, log_prob, hp))
+            target_entropy = hp.target_entropy * entropy_unit(x.allowed)
+            state = state._replace(temperature=step_temperature(state.temperature, log_prob, target_entropy, hp))
         return state, metrics
 
-    def step_temperature(learner: Learner, log_prob: Array, hp: Hyperparameters) -> Learner:
+    def step_temperature(learner: Learner, log_prob: Array, target_entropy: Any, hp: Hyperparameters) -> Learner:
         def objective(variables):
-            loss = temperature_loss(variables.params, jax.lax.stop_gradient(log_prob), hp.target_entropy * entropy_unit)
+            loss = temperature_loss(variables.params, jax.lax.stop_gradient(log_prob), target_entropy)
             return jnp.mean(loss), ({}, ())
 
         rate = hp.temperature_learning_rate
         learner = descend(temperature_optimizer, learner, objective, learning_rate=rate).learner
-        bounded = jnp.maximum(learner.variables.params, jnp.log(jnp.asarray(hp.min_temperature, jnp.float32)))
+        log_of = lambda bound: jnp.log(jnp.asarray(bound, jnp.float32))
+        bounded = jnp.maximum(learner.variables.params, log_of(hp.min_temperature))
+        if hp.max_temperature is not None:
+            bounded = jnp.minimum(bounded, log_of(hp.max_temperature))
         return learner._replace(variables=Variables(bounded, {}))
 
     def update(state: State, batch: Sample, key: Key, hp: Hyperparameters) -> tuple[State, Info]:

@@ -95,6 +95,6 @@ def make_named(
     )
     return make_actor_critic(
         name, spec, config, hyperparameters, actor, critics or scalar_critics(config),
-        entropy_unit=float(size), learn_temperature=config.learn_temperature,
+        entropy_unit=lambda allowed: float(size), learn_temperature=config.learn_temperature,
         state_value=ACTOR_VALUES[config.state_value_target] if config.state_value else None,
     )  # fmt: skip

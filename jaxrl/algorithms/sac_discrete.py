@@ -18,7 +18,7 @@ from jaxrl.algorithms import actor_critic
 from jaxrl.algorithms.actor_critic import ActorKind, Draw, State, make_actor_critic, scalar_critics
 from jaxrl.networks.policies import CategoricalHead
 from jaxrl.random import uniform_action
-from jaxrl.types import Algorithm, Spec
+from jaxrl.types import Algorithm, Array, Spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Hyperparameters(actor_critic.EntropyHyperparameters):
     """What an experimenter tunes: leaves, each a scalar or a ``Schedule``."""
 
     target_entropy: Any = 0.89
-    """Entropy that a learnt temperature keeps up, as a share of the greatest, log of the number of actions."""
+    """Entropy that a learnt temperature keeps up, as a share of the greatest: log of the number of actions that the
+    state allows."""
 
 
 def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
@@ -70,5 +71,10 @@ def make(spec: Spec, config: Config = Config()) -> Algorithm[State]:
     )
     return make_actor_critic(
         "sac_discrete", spec, config, Hyperparameters(), actor, scalar_critics(config, num_actions),
-        entropy_unit=math.log(num_actions), learn_temperature=config.learn_temperature,
+        entropy_unit=lambda allowed: greatest_entropy(num_actions, allowed), learn_temperature=config.learn_temperature,
     )  # fmt: skip
+
+
+def greatest_entropy(num_actions: int, allowed: Array | None = None) -> Array | float:
+    """Entropy of the uniform policy, in nats: a scalar, or ``[B]`` of states that allow the actions ``[B, A]``."""
+    return math.log(num_actions) if allowed is None else jnp.log(jnp.sum(allowed, axis=-1, dtype=jnp.float32))

@@ -15,6 +15,7 @@ from jaxrl.envs import gymnasium_adapter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.host import HostEnvironment
 from jaxrl.envs.wrappers import raw_actions, without_bounds
+from jaxrl.threads import enough_threads
 from jaxrl.validation import did_you_mean, require
 
 SUITES = {
@@ -29,6 +30,7 @@ SUITES = {
 _registered: dict[str, Callable[..., Any]] = {}
 
 
+@enough_threads()
 def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environment | HostEnvironment:
     """Make an environment.
 
@@ -98,9 +100,14 @@ def register(name: str, factory: Callable[..., Any]) -> None:
     _registered[name] = factory
 
 
+def registered() -> list[str]:
+    """The names that were given to ``register``."""
+    return list(_registered)
+
+
 def names() -> dict[str, list[str]]:
     """The ids of each suite that is installed, and first those of ``register``."""
-    found = {"registered": list(_registered)} if _registered else {}
+    found = {"registered": registered()} if _registered else {}
     return found | {suite: ids for suite in SUITES if (ids := _names(suite))}
 
 

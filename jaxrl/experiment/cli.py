@@ -520,10 +520,10 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
 
 def _list(command: List) -> None:
     listing = _listing()
-    from jaxrl.experiment.values import unknown_name
-
     for topic in command.topics:
         if topic not in listing.TOPICS:
+            from jaxrl.experiment.values import unknown_name
+
             raise unknown_name("topic", topic, listing.TOPICS)
     listing.print_topics(command.topics or listing.TOPICS)
 

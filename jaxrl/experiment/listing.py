@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from jaxrl.experiment.values import BOUNDS, plain
+from jaxrl.experiment import catalog
 
 TOPICS = ("algorithms", "presets", "environments")
 
@@ -24,10 +24,8 @@ def print_topics(topics: Iterable[str] = TOPICS) -> None:
 
 def print_algorithms() -> None:
     """A row for each algorithm: its name and what it is."""
-    from jaxrl.algorithms import ALGORITHMS
-
-    rows = [(name, (inspect.getdoc(module) or "").partition("\n")[0]) for name, module in ALGORITHMS.items()]
-    print_table("Algorithms (jaxrl train NAME --help shows the options of one)", ("name", "what it is"), rows)
+    title = "Algorithms (jaxrl train NAME --help shows the options of one)"
+    print_table(title, ("name", "what it is"), catalog.algorithms().items())
 
 
 def print_presets() -> None:
@@ -46,10 +44,8 @@ def preset_env(preset: Any) -> str:
 
 def print_environments() -> None:
     """The ids of each suite; a prefix such as ``gymnasium:`` chooses between two that have the same."""
-    from jaxrl.envs import names
-
     console = _console()
-    for suite, ids in names().items():
+    for suite, ids in catalog.environments().items():
         console.print(f"\n[bold]Environments of {suite}[/bold] ({len(ids)})", highlight=False)
         text = textwrap.fill(", ".join(ids), width=console.width, break_on_hyphens=False, break_long_words=False)
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -58,6 +54,7 @@ def print_environments() -> None:
 def print_algorithm(name: str) -> None:
     """The hyper-parameters and the configuration of an algorithm: option, default and meaning."""
     from jaxrl.experiment.settings import algorithm_module, hyperparameter_defaults
+    from jaxrl.experiment.values import BOUNDS, plain
 
     module = algorithm_module(name)
     docs = field_docs(module.Hyperparameters)

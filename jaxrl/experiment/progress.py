@@ -5,11 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from jaxrl.experiment.console import emit
+from jaxrl.training.compile_clock import CompileClock
 
 REFRESHES_PER_SECOND = 2
 SECONDS_BETWEEN_LINES = 10.0
@@ -23,7 +25,8 @@ REST_STYLES = ("yellow", "magenta")
 class Progress:
     """Shows steps, steps/s, time left, return and loss; a context manager.
 
-    ``update`` only takes notes: on a terminal a thread draws the bar, twice a second.
+    ``update`` only takes notes: on a terminal a thread draws the bar, twice a second. While something is compiled, it
+    shows for how many seconds. Rates and the time left are of the time without compilation.
 
     Args:
         total_steps: environment steps of each seed.
@@ -31,6 +34,7 @@ class Progress:
         description: what is running.
         enabled: whether to show anything at all.
         num_seeds: seeds side by side; steps/s counts the steps of all.
+        compile_clock: that of the runner.
         console: a ``rich.console.Console``; by default one on standard error.
         clock: seconds, for tests.
     """
@@ -43,6 +47,7 @@ class Progress:
         enabled: bool = True,
         *,
         num_seeds: int = 1,
+        compile_clock: CompileClock | None = None,
         console: Any = None,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -52,9 +57,12 @@ class Progress:
         self.num_seeds = num_seeds
         self.steps, self.episode_return, self.loss = initial_steps, math.nan, math.nan
         self._console, self._clock, self._live = console, clock, None
+        self._compile_clock = compile_clock or CompileClock()
+        self._compiled = 0.0
         self._points: collections.deque[tuple[float, int]] = collections.deque()
-        self._start = (clock(), initial_steps)
+        self._start = (self._seconds(), initial_steps)
         self._plain, self._next_line, self._shown_steps = False, -math.inf, -1
+        self._closed = threading.Event()
 
     def __enter__(self) -> Progress:
         if not self.enabled:
@@ -63,14 +71,17 @@ class Progress:
         from rich.live import Live
 
         self._console = self._console or Console(stderr=True)
-        self._start = (self._clock(), self.steps)
+        self._start = (self._seconds(), self.steps)
         if self._console.is_terminal and not self._console.is_dumb_terminal and not self._console.is_jupyter:
             self._live = Live(self, console=self._console, refresh_per_second=REFRESHES_PER_SECOND)
             self._live.start()
         self._plain = self._live is None
+        if self._plain:
+            threading.Thread(target=self._print_compiling, daemon=True).start()
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self._closed.set()
         if self._live is not None:
             with contextlib.suppress(OSError, ValueError):  # a terminal that is gone
                 self._live.stop()
@@ -88,7 +99,7 @@ class Progress:
         """
         if not self.enabled:
             return
-        now = self._clock()
+        now, self._compiled = self._seconds(), self._compile_clock.seconds
         self.steps = steps
         if not math.isnan(episode_return):
             self.episode_return = episode_return
@@ -98,16 +109,16 @@ class Progress:
         points.append((now, steps))
         while len(points) > 2 and points[1][0] < now - WINDOW_SECONDS:
             points.popleft()
-        if self._plain and now >= self._next_line:
+        if self._plain and self._clock() >= self._next_line:
             self._print_line()
-            self._next_line = now + SECONDS_BETWEEN_LINES
+            self._next_line = self._clock() + SECONDS_BETWEEN_LINES
 
     @property
     def speed(self) -> float:
         """Steps per second of each seed, lately; NaN before there are any."""
         if not self._points:
             return math.nan
-        # The first interval includes compilation: leave it out as soon as there is another.
+        # The first interval includes the start of the simulators: leave it out as soon as there is another.
         (start, before), (now, steps) = (self._points[0] if len(self._points) > 1 else self._start), self._points[-1]
         return (steps - before) / (now - start) if now > start else math.nan
 
@@ -116,6 +127,19 @@ class Progress:
         """Estimate from the speed; NaN if that is unknown."""
         speed = self.speed
         return max(0, self.total_steps - self.steps) / speed if speed > 0 else math.nan
+
+    @property
+    def status(self) -> str:
+        """The time left; or what is done instead, with seconds, where that is compilation or the first interval."""
+        if self._compile_clock.running:
+            return f"compiling ... {self._compile_clock.seconds - self._compiled:.0f} s"
+        if not self._points:
+            return f"running ... {self._seconds() - self._start[0]:.0f} s"
+        return f"{_duration(self.seconds_left)} left"
+
+    def _seconds(self) -> float:
+        """The time without compilation."""
+        return self._clock() - self._compile_clock.seconds
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from rich.progress_bar import ProgressBar
@@ -143,17 +167,28 @@ class Progress:
             f"{100 * self.steps / max(1, self.total_steps):.0f}%",
             f"{_brief(self.steps)}/{_brief(self.total_steps)} steps",
             f"{_brief(self.speed * self.num_seeds)} steps/s",
-            f"{_duration(self.seconds_left)} left",
+            self.status,
             f"return {_number(self.episode_return)}",
             f"loss {_number(self.loss)}",
         ]
 
     def _print_line(self) -> None:
         percent, _, *rest = self._cells()
-        prefix = f"{self.description}: " if self.description else ""
         steps = f"{self.steps:,} of {self.total_steps:,} steps ({percent})"
-        emit(f"{prefix}{', '.join([steps, *rest])}", self._console.file)
+        self._print(", ".join([steps, *rest]))
         self._shown_steps = self.steps
+
+    def _print_compiling(self) -> None:
+        """Say now and then that the program is still compiling, until the first interval is done."""
+        seconds = 1.0
+        while not self._closed.wait(seconds) and not self._points:
+            if self._compile_clock.running:
+                self._print(self.status)
+                seconds = SECONDS_BETWEEN_LINES
+
+    def _print(self, text: str) -> None:
+        prefix = f"{self.description}: " if self.description else ""
+        emit(f"{prefix}{text}", self._console.file)
 
 
 def _brief(count: float) -> str:

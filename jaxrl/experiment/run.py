@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 from jaxrl.experiment import folder
@@ -298,9 +299,15 @@ def _intervals(
     evaluated, saved = _evaluated(len(lengths), settings.num_evaluations), _due(len(lengths), settings.num_checkpoints)
     loggers = _loggers(directory, settings, wandb)
     stack.callback(loggers.close)
+    bar = Progress(
+        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
+        num_seeds=settings.num_seeds, compile_clock=runner.compile_clock,
+    )  # fmt: skip
+    stack.enter_context(bar)
     if state is None:
         with clock.train(runner):
-            state = runner.init()
+            # Waited for, so that the prefill's time counts as training and not as the evaluation's.
+            state = jax.block_until_ready(runner.init())
         loggers.truncate_after(-1)
         loggers.write(_untrained_rows(runner.evaluate(state), settings.seeds, clock.wall_seconds()))
     else:
@@ -310,11 +317,6 @@ def _intervals(
 
     checkpoints = Checkpoints(directory / folder.CHECKPOINTS)
     stack.callback(checkpoints.close)
-    bar = Progress(
-        runner.steps_after(runner.num_iterations), step, f"{settings.algorithm} {settings.env}", progress,
-        num_seeds=settings.num_seeds,
-    )  # fmt: skip
-    stack.enter_context(bar)
 
     evaluation, reached = None, opened.metadata.get("reached", False)
     for i in range(first, first if reached else len(lengths)):

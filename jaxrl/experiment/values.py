@@ -73,6 +73,7 @@ BOUNDS: dict[str, Bounds] = {
     "critic_max_grad_norm": POSITIVE,
     "critic_weight_decay": NON_NEGATIVE,
     "min_temperature": NON_NEGATIVE,
+    "max_temperature": POSITIVE,
     "noise_scale": NON_NEGATIVE,
     "noise_theta": UNIT,
     "smoothing_scale": NON_NEGATIVE,

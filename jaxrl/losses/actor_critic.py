@@ -87,7 +87,7 @@ def temperature_loss(log_temperature: Array, log_prob: Array, target_entropy: Ar
     Args:
         log_temperature: log alpha, a scalar.
         log_prob: ``[B]`` of actions of the current policy; it should carry no gradient.
-        target_entropy: H, in nats.
+        target_entropy: H, in nats; a scalar or ``[B]``, where states allow different actions.
 
     Returns:
         ``[B]``.

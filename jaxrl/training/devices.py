@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxrl.threads import available_cores, set_pool_size
+from jaxrl.threads import available_cores, jax_is_in_use, set_pool_size
 
 AXIS = "seeds"
 
@@ -34,9 +34,7 @@ def use_cpu_devices(count: int | None = None, *, large: bool = False) -> None:
     Raises:
         RuntimeError: if JAX has been used already.
     """
-    from jax._src import xla_bridge
-
-    if xla_bridge.backends_are_initialized():
+    if jax_is_in_use():
         raise RuntimeError("use_cpu_devices() must be called before JAX is used: move it to the start of the program")
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         count = int(os.environ["XLA_FLAGS"].split("xla_force_host_platform_device_count=")[1].split()[0])

@@ -6,7 +6,6 @@ vmapped over the seeds, one compiled call for all.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import numpy as np
 from jaxrl import observations
 from jaxrl.counters import Counter
 from jaxrl.envs.host import HostEnvironment, HostStep
+from jaxrl.training.compile_clock import CompileClock
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
 from jaxrl.training.host_arrays import DeviceArrays, DeviceEpisodes, HostArrays, HostEpisodes
 from jaxrl.training.host_programs import HostTrainState, Packed, Programs
@@ -92,7 +92,7 @@ class HostRunner:
         hp = agent.hyperparameters if hp is None else hp
         self.hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)
         self.transform = reward_transform or (lambda reward: reward)
-        self.compile_seconds = 0.0
+        self.compile_clock = CompileClock()
         on_device = env.device_arrays
         self._arrays = DeviceArrays(self.num_seeds, self._run) if on_device else HostArrays(self.num_seeds)
         self._programs = Programs(agent, self)
@@ -100,6 +100,11 @@ class HostRunner:
         self._vectors: list[Any] = []
         self._observation: PyTree = None
         self.masked = observations.action_mask(env.spec.observation_space, env.spec.action_space) is not None
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far, with the first call of each program."""
+        return self.compile_clock.seconds
 
     def init(self) -> HostTrainState:
         """Start the simulators and make the state before the first iteration; a buffer is prefilled."""
@@ -343,11 +348,9 @@ class HostRunner:
 
     def _run(self, name: Any, *args: Any) -> Any:
         if name not in self._compiled:
-            start = time.perf_counter()
-            self._compiled[name] = self._programs.get(name)
-            out = jax.block_until_ready(self._compiled[name](*args))
-            self.compile_seconds += time.perf_counter() - start
-            return out
+            with self.compile_clock:
+                self._compiled[name] = self._programs.get(name)
+                return jax.block_until_ready(self._compiled[name](*args))
         return self._compiled[name](*args)
 
 

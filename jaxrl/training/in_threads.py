@@ -17,6 +17,7 @@ import numpy as np
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.wrappers import for_training
 from jaxrl.schedules import resolve
+from jaxrl.threads import start_jax
 from jaxrl.training.collect import collect, reset_actors, step_keys
 from jaxrl.training.devices import compiler_options
 from jaxrl.training.evaluation import Evaluation, evaluate
@@ -70,6 +71,7 @@ def train_in_threads(
         raise ValueError(f"{agent.name} cannot be divided between workers; a3c without normalize_observation can")
     check_spec(agent, env.spec)
     require(total_steps > 0, "total_steps", total_steps, "must be positive")
+    start_jax()
     num_envs, length = agent.feed.num_envs // workers.count, agent.feed.rollout_length
     wrapped, key = for_training(env, reward_transform=reward_transform), jax.random.key(seed)
     hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), agent.hyperparameters if hp is None else hp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.environment import Environment
+from jaxrl.threads import start_jax
+from jaxrl.training.compile_clock import CompileClock
 from jaxrl.training.devices import compiler_options, devices_for, over_lanes
 from jaxrl.training.evaluation import Evaluation
 from jaxrl.training.host_train import HostRunner
@@ -28,6 +29,7 @@ class Runner(Protocol):
     num_iterations: int
     steps_per_iteration: int
     is_host: bool
+    compile_clock: CompileClock
     compile_seconds: float
     """Seconds spent compiling so far."""
 
@@ -54,11 +56,16 @@ class CompiledRunner:
         self.hp = as_arrays(train.agent.hyperparameters if hp is None else hp)
         self.num_seeds, self.total_steps = len(self.seeds), train.total_steps
         self.num_iterations, self.steps_per_iteration = train.num_iterations, train.steps_per_iteration
-        self.compile_seconds = 0.0
+        self.compile_clock = CompileClock()
         lanes = lambda f, axes: over_lanes(f, self.num_seeds, axes)
         self._init = jax.jit(lanes(lambda seed, hp: train.init(jax.random.key(seed), hp), (0, None)))
         self._advance = jax.jit(lanes(train.chunk, (0, None, None)), donate_argnums=0)
         self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        return self.compile_clock.seconds
 
     def init(self) -> PyTree:
         """The state before the first iteration."""
@@ -101,9 +108,8 @@ class CompiledRunner:
 
     def _run(self, name: Any, function: Any, *args: Any) -> Any:
         if name not in self._compiled:
-            start = time.perf_counter()
-            self._compiled[name] = function.lower(*args).compile(compiler_options())
-            self.compile_seconds += time.perf_counter() - start
+            with self.compile_clock:
+                self._compiled[name] = function.lower(*args).compile(compiler_options())
             # The second argument of every program: placed once, it need not be moved for each call.
             self.hp = jax.tree.map(jax.device_put, self.hp, self._compiled[name].input_shardings[0][1])
         compiled = self._compiled[name]
@@ -136,6 +142,7 @@ def make_runner(
     Raises:
         MemoryError: if the replay buffers do not fit.
     """
+    start_jax()
     require_memory(agent, len(seeds), len(devices_for(len(seeds))))
     if isinstance(env, Environment):
         train = make_train(agent, env, total_steps, eval_episodes=eval_episodes, reward_transform=reward_transform)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrl.threads import start_jax
 from jaxrl.training.devices import compiler_options, devices_for, over_lanes
 from jaxrl.training.memory import require_memory
 
@@ -34,6 +35,7 @@ def sweep(
         ValueError: if swept leaves differ in length, or a leaf has more than one axis.
         MemoryError: if the replay buffers of all runs do not fit.
     """
+    start_jax()
     seeds = jnp.arange(seeds) if isinstance(seeds, int) else jnp.asarray(seeds)
     if hyperparameters is None:
         hyperparameters = train.agent.hyperparameters

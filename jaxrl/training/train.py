@@ -13,6 +13,7 @@ from jaxrl.counters import Counter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.wrappers import for_training
 from jaxrl.schedules import resolve
+from jaxrl.threads import start_jax
 from jaxrl.training.evaluation import Evaluation, evaluate
 from jaxrl.training.iterations import TrainState, init_state, iterate, prefill_steps
 from jaxrl.training.keys import Purpose, key_for
@@ -179,6 +180,7 @@ def make_train(
     require(total_steps > 0, "total_steps", total_steps, "must be positive")
     require(num_intervals > 0, "num_intervals", num_intervals, "must be positive")
     require(eval_episodes > 0, "eval_episodes", eval_episodes, "must be positive")
+    start_jax()
     train = Train(agent, env, total_steps, num_intervals, eval_episodes, reward_transform)
     require(
         train.num_iterations > 0, "total_steps", total_steps,

@@ -5,7 +5,9 @@ import time
 import pytest
 from rich.console import Console
 
+from jaxrl.experiment import progress as module
 from jaxrl.experiment.progress import Progress, _brief, _duration, _number
+from jaxrl.training.compile_clock import CompileClock
 
 
 class Clock:
@@ -39,6 +41,60 @@ def test_speed_leaves_out_the_first_interval_and_what_is_long_ago():
             progress.update(progress.steps + 200)
         # Points lie 20 s apart: three of them span the last 30 s.
         assert progress.speed == pytest.approx(200 / 20)
+
+
+def test_rates_and_the_time_left_never_count_compilation():
+    clock = Clock()
+    compilation = CompileClock(clock)
+    with Progress(10_000, console=plain(), clock=clock, compile_clock=compilation) as progress:
+        with compilation:
+            clock.now += 50
+            assert progress.status == "compiling ... 50 s" and math.isnan(progress.speed)
+        clock.now += 4
+        assert progress.status == "running ... 4 s"
+        progress.update(2000)
+        # Of 54 seconds 50 were compilation.
+        assert progress.speed == pytest.approx(2000 / 4) and progress.seconds_left == pytest.approx(8000 / 500)
+        assert progress.status == "0:16 left"
+        # A second program, such as the evaluation's, is compiled between two intervals.
+        with compilation:
+            clock.now += 7
+            assert progress.status == "compiling ... 7 s"
+            assert progress.speed == pytest.approx(2000 / 4), "the rate falls while it compiles"
+        clock.now += 4
+        progress.update(4000)
+        assert progress.speed == pytest.approx(2000 / 4) and progress.seconds_left == pytest.approx(6000 / 500)
+
+
+def test_says_that_it_compiles_with_the_seconds_until_the_first_interval_is_done():
+    clock, console = Clock(), terminal()
+    compilation = CompileClock(clock)
+    with Progress(10_000, description="ppo", console=console, clock=clock, compile_clock=compilation), compilation:
+        clock.now += 12
+        console.file.truncate(0)
+        time.sleep(2.0 / module.REFRESHES_PER_SECOND)
+        assert "compiling ... 12 s" in console.file.getvalue()
+
+    class Closed:
+        """Stands for the event that ends the thread: three waits, the last of which says that it is over."""
+
+        def __init__(self):
+            self.waits = []
+
+        def wait(self, seconds):
+            self.waits.append(seconds)
+            clock.now += seconds
+            return len(self.waits) == 3
+
+        def set(self):
+            pass
+
+    console, progress = plain(), Progress(10_000, description="ppo", console=plain(), clock=clock)
+    progress._console, progress._closed, progress._compile_clock = console, Closed(), CompileClock(clock)
+    with progress._compile_clock:
+        progress._print_compiling()
+    assert console.file.getvalue().splitlines() == ["ppo: compiling ... 1 s", "ppo: compiling ... 11 s"]
+    assert progress._closed.waits == [1.0, module.SECONDS_BETWEEN_LINES, module.SECONDS_BETWEEN_LINES]
 
 
 def test_writes_a_plain_line_now_and_then_when_it_is_no_terminal():

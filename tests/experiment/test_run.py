@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import signal
+import types
 
 import gymnasium
 import jax
@@ -395,3 +396,13 @@ class TestFromPython:
             jaxrl.train("dqn", env="CartPole-v1", total_steps=10, out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
         shutil.rmtree(tmp_path)
+
+
+def test_time_of_training_and_rates_leave_out_what_is_compiled_meanwhile(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
+    runner = types.SimpleNamespace(compile_seconds=3.0)
+    clock = runs._Clock(started=0.0, training=10.0)
+    with clock.train(runner):
+        now[0], runner.compile_seconds = 9.0, 8.0
+    assert clock.training == 10.0 + 9.0 - 5.0

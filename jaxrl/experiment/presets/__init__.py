@@ -23,7 +23,6 @@ from jaxrl.experiment.presets import (
     zoo,
 )
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.experiment.values import unknown_name
 from jaxrl.validation import did_you_mean
 
 __all__ = ["NONE", "PRESETS", "Preset", "get", "tuned_for"]
@@ -53,6 +52,8 @@ def get(name: str, algorithm: str) -> Preset:
     Raises:
         UserError: for an unknown name (it names the nearest), or one of another algorithm.
     """
+    from jaxrl.experiment.values import unknown_name  # imports JAX
+
     preset = PRESETS.get(name) or PRESETS.get(f"{algorithm}/{name}")
     if preset is None:
         full = name if "/" in name else f"{algorithm}/{name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _PENDULUM_RATES = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3, "discount": 0.98, "tau": 0.005}
 _PENDULUM: dict[str, Any] = {

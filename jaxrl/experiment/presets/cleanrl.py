@@ -7,7 +7,7 @@ epsilon-greedy there and random here; epsilon is almost 1 then.
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _CLASSIC_CONTROL = {
     "num_envs": 1,

@@ -7,7 +7,7 @@ is a factor of ``sqrt(1 - 1 / n)``.
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 PRESETS = [
     Preset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _HYPERPARAMETERS = {
     "discount": 0.99,

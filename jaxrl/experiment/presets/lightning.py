@@ -6,7 +6,7 @@ Both make one update for each step, and decay epsilon with the updates, which be
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 PRESETS = [
     Preset(

@@ -6,7 +6,7 @@ import dataclasses
 
 from jaxrl.experiment.presets import purejaxql
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 MINATAR_HYPERPARAMETERS = {
     "learning_rate": 2.5e-4,

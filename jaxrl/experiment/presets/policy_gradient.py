@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _FITTED: dict[str, Any] = {
     "num_envs": 4,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 CARTPOLE = Preset(
     name="pqn/paper-cartpole",

@@ -6,7 +6,7 @@ import dataclasses
 
 from jaxrl.experiment.presets import purejaxql
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 VALUE_HYPERPARAMETERS = {
     "learning_rate": linear(1e-3, 0.0, fraction=1.0),

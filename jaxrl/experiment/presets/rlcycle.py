@@ -10,7 +10,7 @@ deviations of a noisy layer's biases begin at 0.5 / sqrt(outputs), ours at the p
 from __future__ import annotations
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _CLASSIC = {"protocol": "classic"}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import Preset
-from jaxrl.schedules import linear
+from jaxrl.ramps import linear
 
 _HYPERPARAMETERS = {
     "actor_learning_rate": 1e-3,

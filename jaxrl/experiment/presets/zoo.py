@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
-from jaxrl.schedules import Schedule, linear
+from jaxrl.ramps import Schedule, linear
 
 
 def _preset(
