@@ -1,0 +1,7 @@
+"""Mutants of buffers."""
+
+from __future__ import annotations
+
+from mutant import Mutant
+
+MUTANTS: list[Mutant] = []

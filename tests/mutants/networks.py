@@ -1,0 +1,7 @@
+"""Mutants of networks."""
+
+from __future__ import annotations
+
+from mutant import Mutant
+
+MUTANTS: list[Mutant] = []
