@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,21 @@ import optax
 Array = jax.Array
 PyTree = Any
 Pair = tuple[Array | float | None, Array | float | None]
+
+OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
+    "adam": lambda epsilon: optax.scale_by_adam(eps=epsilon),
+    "rmsprop": lambda epsilon: optax.scale_by_rms(decay=0.99, eps=epsilon, eps_in_sqrt=True),
+    "rmsprop_torch": lambda epsilon: optax.scale_by_rms(decay=0.99, eps=epsilon, eps_in_sqrt=False),
+}
+"""Directions without a learning rate by name, each a function of epsilon.
+
+``adam``: ``m / (sqrt(v) + epsilon)``, with bias correction. RMSProp without: ``g / sqrt(v + epsilon)`` as ``rmsprop``,
+``g / (sqrt(v) + epsilon)`` as ``rmsprop_torch``. With an epsilon of 1e-5 the first has a denominator of at least 0.003,
+so small gradients stay small.
+
+Source: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1; Mnih et al. 2016 (arXiv 1602.01783), section 4, for RMSProp;
+``torch.optim.RMSprop`` for the other place of epsilon.
+"""
 
 
 class Optimized(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrl.optimizers import apply_gradients
+from jaxrl.optimizers import OPTIMIZERS, apply_gradients
 
 PARAMS = {"a": jnp.array([1.0, 1.0]), "b": jnp.array([[10.0]])}
 GRADIENTS = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[-4.0]])}
@@ -86,3 +86,31 @@ def test_one_compilation_for_all_learning_rates_and_bounds():
     assert len(traces) == 1
     swept = jax.vmap(step, (0, None))(jnp.array([0.1, 0.2]), 5.0)
     np.testing.assert_allclose(swept, [0.7, 0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        ("rmsprop", lambda g, v: g / np.sqrt(v + 0.01)),
+        ("rmsprop_torch", lambda g, v: g / (np.sqrt(v) + 0.01)),
+    ],
+)
+def test_rmsprop_has_its_epsilon_under_the_root_or_beside_it(name, direction):
+    """Two steps of gradients 3 and 0.1 by hand, with ``v <- 0.99 v + 0.01 g^2`` from zero."""
+    optimizer = OPTIMIZERS[name](0.01)
+    state = optimizer.init(jnp.zeros(()))
+    first, state = optimizer.update(jnp.asarray(3.0), state)
+    second, _ = optimizer.update(jnp.asarray(0.1), state)
+    np.testing.assert_allclose(first, direction(3.0, 0.09), rtol=1e-6)
+    np.testing.assert_allclose(second, direction(0.1, 0.99 * 0.09 + 0.01 * 0.01), rtol=1e-6)
+
+
+def test_adam_has_its_epsilon_beside_the_root():
+    """Two steps: ``m = 0.9 m + 0.1 g`` and ``v = 0.999 v + 0.001 g^2``, each divided by one minus its decay's power."""
+    optimizer = OPTIMIZERS["adam"](0.01)
+    state = optimizer.init(jnp.zeros(()))
+    first, state = optimizer.update(jnp.asarray(3.0), state)
+    second, _ = optimizer.update(jnp.asarray(0.1), state)
+    np.testing.assert_allclose(first, 3.0 / (3.0 + 0.01), rtol=1e-5)
+    m, v = (0.9 * 0.3 + 0.1 * 0.1) / (1 - 0.81), (0.999 * 0.009 + 0.001 * 0.01) / (1 - 0.998001)
+    np.testing.assert_allclose(second, m / (np.sqrt(v) + 0.01), rtol=1e-4)

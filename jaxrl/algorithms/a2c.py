@@ -28,7 +28,7 @@ class Config(policy_value.Config):
     rollout_length: int = 5
     """Steps of each environment between two updates."""
     optimizer: str = "rmsprop"
-    """``adam`` or ``rmsprop``."""
+    """``adam``, ``rmsprop``, or ``rmsprop_torch`` with ``adam_epsilon`` beside the root."""
     normalize_advantage: bool = False
     """Whether to give each rollout's advantages mean 0 and deviation 1."""
     separate_optimizers: bool = False

@@ -40,7 +40,8 @@ class Config(policy_value.Config):
     rollout_length: int = 20
     """Steps of each environment between two updates."""
     optimizer: str = "rmsprop"
-    """``adam`` or ``rmsprop``; its statistics are shared by the workers."""
+    """``adam``, ``rmsprop``, or ``rmsprop_torch`` with ``adam_epsilon`` beside the root; the workers share its
+    statistics."""
     normalize_advantage: bool = False
     """Whether to give each worker's advantages mean 0 and deviation 1."""
     separate_optimizers: bool = False

@@ -39,7 +39,7 @@ class Config(policy_value.Config):
     value_minibatches: int = 1
     """Parts that each of them is split into."""
     adam_epsilon: float = 1e-8
-    """Added to the optimiser's denominator."""
+    """Added to the optimiser's denominator, for ``rmsprop`` under the root."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

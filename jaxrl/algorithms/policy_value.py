@@ -28,6 +28,7 @@ from jaxrl.networks.initializers import initializer, orthogonal
 from jaxrl.networks.policies import CONTINUOUS, STD_PARAMETRIZATIONS, policy_head, raw_std
 from jaxrl.networks.recurrent import CELLS, RecurrentTorso, initial_carry
 from jaxrl.networks.torsos import MLP, Torso, conv_settings, torso_input, torso_kind
+from jaxrl.optimizers import OPTIMIZERS
 from jaxrl.types import Array, Key, PyTree, Spec
 from jaxrl.validation import require, require_choice, require_positive, require_widths
 
@@ -109,9 +110,10 @@ class Config(rollouts.Config):
     value_clip: float | None = None
     """Bound of those targets and of what the critic says, in deviations; none by default."""
     optimizer: str = "adam"
-    """``adam`` or ``rmsprop``."""
+    """``adam``, or with a decay of 0.99 ``rmsprop`` or ``rmsprop_torch``, which differ in the place of epsilon."""
     adam_epsilon: float = 1e-5
-    """Added to the optimiser's denominator."""
+    """Added to the optimiser's denominator: beside the root in ``adam`` and ``rmsprop_torch`` (PyTorch's), under it in
+    ``rmsprop`` (Mnih et al. 2016, TensorFlow's)."""
     axis_name: str | None = None
     """The axis of ``vmap``, ``pmap`` or ``shard_map`` over which one agent is spread; gradients and statistics are
     averaged over it."""
@@ -172,12 +174,6 @@ class Config(rollouts.Config):
     @property
     def num_items(self) -> int:
         return self.rollout_size // ((self.sequence_length or self.rollout_length) if self.recurrent else 1)
-
-
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
-    "adam": lambda epsilon: optax.scale_by_adam(eps=epsilon),
-    "rmsprop": lambda epsilon: optax.scale_by_rms(decay=0.99, eps=epsilon),
-}
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
