@@ -118,7 +118,7 @@ def presets() -> str:
         record |= {name: getattr(preset, name) for name, no in untouched.items() if getattr(preset, name) != no}
         sections += [
             f"### {preset.name}",
-            f"For `{preset.env}`, {preset.total_steps:,} steps. Source: {preset.source}.",
+            f"For `{preset.env}`, {preset.total_steps:,} steps. Source: {preset.provenance}.",
             f"```yaml\n{to_yaml(record)}```",
         ]
     return "\n\n".join(sections)

@@ -3,7 +3,7 @@
 TRPO without its line search: the divergence is what its quadratic approximation says.
 
 Source: Kakade 2001, "A natural policy gradient"; Schulman et al. 2015 (arXiv 1502.05477), appendix C, for the step. The
-defaults are those of Spinning Up's ``trpo`` with ``algo='npg'``.
+defaults are those of Spinning Up's ``trpo`` with ``algo='npg'``, but for initial weights and the initial deviation.
 """
 
 from __future__ import annotations

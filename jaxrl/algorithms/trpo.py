@@ -1,7 +1,7 @@
 """Trust region policy optimisation: a natural step on each rollout, shortened until it keeps what it promises.
 
 Source: Schulman et al. 2015, "Trust region policy optimization" (arXiv 1502.05477), algorithm 1 and appendix C. The
-defaults are those of Spinning Up's ``trpo``.
+defaults are those of Spinning Up's ``trpo``, but for initial weights and the initial deviation.
 """
 
 from __future__ import annotations

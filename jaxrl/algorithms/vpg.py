@@ -2,7 +2,7 @@
 
 Source: Williams 1992 (REINFORCE); Sutton et al. 2000, "Policy gradient methods for reinforcement learning with function
 approximation"; Schulman et al. 2016 (arXiv 1506.02438) for the advantages. The defaults are those of Spinning Up's
-``vpg``.
+``vpg``, but for initial weights and the initial deviation.
 """
 
 from __future__ import annotations

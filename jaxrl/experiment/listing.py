@@ -29,10 +29,11 @@ def print_algorithms() -> None:
 
 
 def print_presets() -> None:
-    """A row for each preset: its name, the environment and the steps that it is for, and its source."""
+    """A row for each preset: its name, the environment and the steps that it is for, its source and what differs."""
     from jaxrl.experiment.presets import PRESETS
 
-    rows = [(p.name, preset_env(p), f"{p.total_steps:,}" if p.total_steps else "", p.source) for p in PRESETS.values()]
+    steps = lambda preset: f"{preset.total_steps:,}" if preset.total_steps else ""
+    rows = [(p.name, preset_env(p), steps(p), p.provenance) for p in PRESETS.values()]
     title = "Presets (train takes ALGO/ENV by itself, another is chosen with --preset NAME)"
     print_table(title, ("name", "environment", "steps", "source"), rows)
 

@@ -1,14 +1,23 @@
-"""Presets of Brax (Freeman et al. 2021, arXiv 2106.13281) and of MuJoCo Playground, which trains with Brax's SAC.
-
-Not held: the policy's deviation is a softplus with at least 0.001 there, the buffer is prefilled by the first policy
-instead of at random, and truncated transitions are left out of the critics' loss, where ours bootstrap.
-"""
+"""Presets of Brax (Freeman et al. 2021, arXiv 2106.13281) and of MuJoCo Playground, which trains with Brax's SAC."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jaxrl.experiment.presets.preset import Preset
+
+COMMIT = "google/brax@0b96d05"
+PLAYGROUND_COMMIT = "google-deepmind/mujoco_playground@d5e6b47"
+_CODE = "brax/training/agents/sac/train.py, losses.py and networks.py"
+_DIFFERS = (
+    "the policy's deviation is a softplus and at least 0.001 there, the exponential of a bounded number here",
+    "the buffer is filled by the first policy there, by random actions here",
+    "truncated transitions are left out of the critics' loss there, here they bootstrap",
+    "the critics' losses are averaged there, added up here, so that Adam's epsilon counts for half as much here",
+    "weights begin uniform there (LeCun), normal here",
+    "evaluations sample actions there",
+    "an environment begins all its episodes in the same state there",
+)
 
 _HYPERPARAMETERS = {
     # Fixed in its code, whatever the learning rate of the networks is.
@@ -34,7 +43,7 @@ def _notebook(
         name=f"sac/brax-{env}",
         algorithm="sac",
         env=env,
-        source=f"Brax, notebooks/training.ipynb, {env}",
+        source=f"Brax, notebooks/training.ipynb, {env}, and {_CODE}",
         hyperparameters={
             **_HYPERPARAMETERS,
             "actor_learning_rate": 6e-4,
@@ -49,6 +58,8 @@ def _notebook(
         },
         total_steps=num_timesteps,
         reward_scale=reward_scaling,
+        commit=COMMIT,
+        differs=_DIFFERS,
     )
 
 
@@ -60,8 +71,8 @@ PRESETS = [
         algorithm="sac",
         env="CartpoleBalance",
         source=(
-            "MuJoCo Playground, mujoco_playground/config/dm_control_suite_params.py, brax_sac_config: twice the steps "
-            "for the harder tasks; its layer normalisation comes after activations"
+            "MuJoCo Playground, mujoco_playground/config/dm_control_suite_params.py, brax_sac_config, for Brax, "
+            f"{_CODE}"
         ),
         hyperparameters={
             **_HYPERPARAMETERS,
@@ -77,5 +88,11 @@ PRESETS = [
             "updates_per_iteration": 8,
         },
         total_steps=5_000_000,
+        commit=f"{PLAYGROUND_COMMIT}, {COMMIT}",
+        differs=(
+            *_DIFFERS,
+            "twice the steps for the harder tasks there, and 4 frames an action for PendulumSwingUp",
+            "layer normalisation comes after activations there, before them here",
+        ),
     ),
 ]

@@ -1,7 +1,6 @@
 """Presets of CleanRL (Huang et al. 2022, JMLR 23): one-file implementations, with the values that they begin with.
 
-Steps between two updates of the target network are divided by ``train_frequency``. Until learning starts, actions are
-epsilon-greedy there and random here; epsilon is almost 1 then.
+Steps between two updates of the target network are divided by ``train_frequency``.
 """
 
 from __future__ import annotations
@@ -9,6 +8,11 @@ from __future__ import annotations
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
 from jaxrl.ramps import linear
 
+COMMIT = "vwxyzjn/cleanrl@fe8d8a0"
+_EVALUATION = "evaluations explore with the last epsilon there"
+_GREEDY = (_EVALUATION, "until learning starts, actions are epsilon-greedy there")
+_C51 = (*_GREEDY, "probabilities are clipped to [1e-5, 1 - 1e-5] in the loss there")
+_VERSION = "Hopper-v4 there"
 _CLASSIC_CONTROL = {
     "num_envs": 1,
     "hidden_sizes": (120, 84),
@@ -61,6 +65,8 @@ PRESETS = [
         },
         config={**_CLASSIC_CONTROL, "loss": "mse"},
         total_steps=500_000,
+        commit=COMMIT,
+        differs=_GREEDY,
     ),
     Preset(
         name="c51/cleanrl-classic-control",
@@ -81,6 +87,8 @@ PRESETS = [
             "adam_epsilon": 0.01 / 128,
         },
         total_steps=500_000,
+        commit=COMMIT,
+        differs=_C51,
     ),
     Preset(
         name="dqn/cleanrl-atari",
@@ -95,6 +103,8 @@ PRESETS = [
         },
         config={**_ATARI, "loss": "mse", "target_update_period": 250},
         total_steps=10_000_000,
+        commit=COMMIT,
+        differs=_GREEDY,
         env_parameters={"protocol": "classic"},
         reward_clip=1.0,
     ),
@@ -118,6 +128,8 @@ PRESETS = [
             "adam_epsilon": 0.01 / 32,
         },
         total_steps=10_000_000,
+        commit=COMMIT,
+        differs=_C51,
         env_parameters={"protocol": "classic"},
         reward_clip=1.0,
     ),
@@ -125,7 +137,7 @@ PRESETS = [
         name="ddpg/cleanrl-mujoco",
         algorithm="ddpg",
         env="Hopper-v5",
-        source="CleanRL, cleanrl/ddpg_continuous_action.py, Hopper-v4: actor and targets move at every second update",
+        source="CleanRL, cleanrl/ddpg_continuous_action.py",
         hyperparameters=_DETERMINISTIC,
         config={
             **_MUJOCO,
@@ -135,12 +147,14 @@ PRESETS = [
             "target_update_period": 2,
         },
         total_steps=1_000_000,
+        commit=COMMIT,
+        differs=(_VERSION, "evaluations explore with noise there"),
     ),
     Preset(
         name="td3/cleanrl-mujoco",
         algorithm="td3",
         env="Hopper-v5",
-        source="CleanRL, cleanrl/td3_continuous_action.py, Hopper-v4",
+        source="CleanRL, cleanrl/td3_continuous_action.py",
         hyperparameters={**_DETERMINISTIC, "smoothing_scale": 0.2, "smoothing_clip": 0.5},
         config={
             **_MUJOCO,
@@ -150,15 +164,14 @@ PRESETS = [
             "target_update_period": 2,
         },
         total_steps=1_000_000,
+        commit=COMMIT,
+        differs=(_VERSION, "evaluations explore with noise there"),
     ),
     Preset(
         name="sac/cleanrl-mujoco",
         algorithm="sac",
         env="Hopper-v5",
-        source=(
-            "CleanRL, cleanrl/sac_continuous_action.py, Hopper-v4: two steps of the actor after every second update "
-            "there, one after each here"
-        ),
+        source="CleanRL, cleanrl/sac_continuous_action.py",
         hyperparameters={
             "actor_learning_rate": 3e-4,
             "critic_learning_rate": 1e-3,
@@ -170,15 +183,18 @@ PRESETS = [
         },
         config={**_MUJOCO, "prefill": 5_000, "log_std_bounds": (-5.0, 2.0), "log_std_bounding": "tanh"},
         total_steps=1_000_000,
+        commit=COMMIT,
+        differs=(
+            _VERSION,
+            "two steps of actor and temperature after every second update there, one after each here",
+            "the temperature's step draws actions anew there, after the actor's",
+        ),
     ),
     Preset(
         name="sac_discrete/cleanrl-atari",
         algorithm="sac_discrete",
         env="Atari",
-        source=(
-            "CleanRL, cleanrl/sac_atari.py; its losses of actor and temperature are means over the actions too, so "
-            "that Adam's epsilon counts for more"
-        ),
+        source="CleanRL, cleanrl/sac_atari.py",
         hyperparameters={
             "actor_learning_rate": 3e-4,
             "critic_learning_rate": 3e-4,
@@ -200,6 +216,12 @@ PRESETS = [
             "adam_epsilon": 1e-4,
         },
         total_steps=5_000_000,
+        commit=COMMIT,
+        differs=(
+            "losses of actor and temperature are means over the actions too there, so that Adam's epsilon counts for "
+            "more",
+            "weights begin normal as by He et al. there",
+        ),
         env_parameters={"protocol": "classic"},
         reward_clip=1.0,
     ),

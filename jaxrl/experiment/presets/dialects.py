@@ -1,12 +1,9 @@
-"""PPO as four projects have it. What each adds up is compared with ours in ``tests/algorithms/test_dialects.py``.
-
-Advantages are divided by a deviation that is the population's here, and in the projects on PyTorch the sample's; that
-is a factor of ``sqrt(1 - 1 / n)``.
-"""
+"""PPO as five projects have it. What each adds up is compared with ours in ``tests/algorithms/test_dialects.py``."""
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
+from jaxrl.experiment.presets import cleanrl, rl_games, spinningup, zoo
+from jaxrl.experiment.presets.preset import TORCH_INIT, UNCLIPPED, Preset
 from jaxrl.ramps import linear
 
 PRESETS = [
@@ -14,11 +11,7 @@ PRESETS = [
         name="ppo/spinningup",
         algorithm="ppo",
         env="CartPole-v1",
-        source=(
-            "Spinning Up, spinup/algos/pytorch/ppo/ppo.py: the whole rollout at once, an early stop of the policy "
-            "at a KL divergence, and a value that is fitted by itself; four environments where it has one "
-            "process; a deviation of continuous actions that starts at exp(-0.5)"
-        ),
+        source="Spinning Up, spinup/algos/pytorch/ppo/ppo.py and core.py",
         hyperparameters={
             "learning_rate": 3e-4,
             "critic_learning_rate": 1e-3,
@@ -42,22 +35,27 @@ PRESETS = [
             "clip_value_loss": False,
             "hidden_sizes": (64, 64),
             "activation": "tanh",
+            "kernel_init": TORCH_INIT,
+            "head_init": TORCH_INIT,
+            # exp(-0.5).
             "initial_std": 0.6065306597126334,
             "adam_epsilon": 1e-8,
         },
         # 50 epochs of 4,000 steps.
         total_steps=200_000,
+        commit=spinningup.COMMIT,
+        differs=(
+            "HalfCheetah-v2 by default there",
+            "four environments in one process instead of four processes of one, whose episodes end with the rollout",
+            "the value's last layer begins orthogonal here",
+        ),
+        changed="2026-12-01",
     ),
     Preset(
         name="ppo/rllib",
         algorithm="ppo",
         env="CartPole-v1",
-        source=(
-            "RLlib, rllib/algorithms/ppo/ppo.py and tuned_examples/ppo/cartpole-ppo.yaml: a KL penalty beside the "
-            "clip, squared errors that count up to a bound, lambda 1; rollouts of 4,096 steps, where it has 4,000 "
-            "and a last minibatch that is not full; observations normalised as by its MeanStdFilter, but between "
-            "rollouts"
-        ),
+        source="RLlib, rllib/tuned_examples/ppo/cartpole-ppo.yaml and rllib/algorithms/ppo/ppo.py",
         hyperparameters={
             "learning_rate": 3e-4,
             "discount": 0.99,
@@ -88,18 +86,23 @@ PRESETS = [
             "activation": "identity",
             "adam_epsilon": 1e-8,
         },
-        total_steps=200_000,
+        total_steps=100_000,
+        # The defaults of ppo.py are those of commit 00655e6.
+        commit="ray-project/ray@0a6d1f2",
+        differs=(
+            "rollouts of 4,000 steps and a last minibatch that is not full there, rollouts of 4,096 here",
+            "it stops at a mean return of 150 there",
+            "statistics of observations are updated at each step there, between rollouts here",
+            "weights begin normal with columns of norm 1, or 0.01 in last layers, there",
+            "TensorFlow there",
+        ),
+        changed="2026-12-01",
     ),
     Preset(
         name="ppo/rl_games",
         algorithm="ppo",
         env="Pendulum-v1",
-        source=(
-            "rl_games, configs/mujoco/halfcheetah_envpool.yaml: a learning rate that adapts to a KL divergence "
-            "after each minibatch, normalised observations, values and advantages, a smooth clamp. The bounds' loss, "
-            "off in that file, has the coefficient of its others. Its statistics begin with one item of mean 0 and "
-            "variance 1, and add 1e-5 to a variance; ours do not, and the last layer of our policy begins small"
-        ),
+        source="rl_games, rl_games/configs/mujoco/halfcheetah_envpool.yaml",
         hyperparameters={
             "learning_rate": 5e-4,
             "discount": 0.99,
@@ -120,6 +123,7 @@ PRESETS = [
             "kl_reference": "last_epoch",
             "bootstrap": "current_value",
             "kernel_init": "kaiming_normal",
+            "head_init": TORCH_INIT,
             "normalize_observation": True,
             "observation_clip": 5.0,
             "normalize_value": True,
@@ -134,6 +138,14 @@ PRESETS = [
             "adam_epsilon": 1e-8,
         },
         total_steps=500_000,
+        commit=rl_games.COMMIT,
+        differs=(
+            "HalfCheetah-v5 and 1,000 epochs there; Pendulum and 500,000 steps here",
+            "the bounds' loss, off in that file, has the coefficient of its others here",
+            rl_games.STATISTICS,
+            "the value's last layer begins orthogonal here",
+        ),
+        changed="2026-12-01",
     ),
     Preset(
         name="ppo/cleanrl-classic-control",
@@ -159,12 +171,13 @@ PRESETS = [
             "adam_epsilon": 1e-5,
         },
         total_steps=500_000,
+        commit=cleanrl.COMMIT,
     ),
     Preset(
         name="ppo/zoo-cartpole",
         algorithm="ppo",
         env="CartPole-v1",
-        source="RL Baselines3 Zoo, hyperparams/ppo.yml, CartPole-v1, for Stable-Baselines3",
+        source="RL Baselines3 Zoo, hyperparams/ppo.yml, CartPole-v1",
         hyperparameters={
             "learning_rate": linear(1e-3, 0.0, fraction=1.0),
             "discount": 0.98,
@@ -186,5 +199,7 @@ PRESETS = [
             "adam_epsilon": 1e-5,
         },
         total_steps=100_000,
+        commit=zoo.COMMIT,
+        differs=("the clip falls to 0 there, to 1e-5 here",),
     ),
 ]

@@ -1,7 +1,7 @@
 """Presets of Dopamine (Castro et al. 2018, arXiv 1812.06110), its JAX agents on Atari with sticky actions.
 
-``update_period`` is 4 steps, and the target network is copied every 8,000 steps, so after 2,000 updates. Not held: the
-convolutions are padded there.
+``update_period`` is 4 steps, and the target network is copied every 8,000 steps, so after 2,000 updates. (Its
+TensorFlow agent of DQN takes RMSProp, its JAX agent Adam.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,13 @@ from typing import Any
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
 from jaxrl.ramps import linear
 
+COMMIT = "google/dopamine@5873f54"
+_DIFFERS = (
+    "convolutions are padded there, so that the last has 11 x 11 positions instead of 7 x 7",
+    "the head's weights begin like the torso's there",
+)
+_SCALED_INIT = "lecun_uniform(0.7598356856515925)"
+"""Its ``variance_scaling(1 / sqrt(3), "fan_in", "uniform")``, as a gain of the weights: 3 ** -0.25."""
 _HYPERPARAMETERS = {
     "discount": 0.99,
     # It begins to fall when learning begins.
@@ -34,28 +41,27 @@ _ATARI: dict[str, Any] = {
     "total_steps": 200 * 250_000,
     "env_parameters": {"protocol": "machado"},
     "reward_clip": 1.0,
+    "commit": COMMIT,
+    "changed": "2026-12-01",
 }
 
 PRESETS = [
     Preset(
         name="dqn/dopamine-atari",
         algorithm="dqn",
-        source=(
-            "Dopamine, jax/agents/dqn/configs/dqn.gin (Adam; its TensorFlow agent takes RMSProp, which is not held); "
-            "its loss is twice ours, so Adam's epsilon counts for half as much"
-        ),
+        source="Dopamine, dopamine/jax/agents/dqn/configs/dqn.gin",
         hyperparameters={**_HYPERPARAMETERS, "learning_rate": 6.25e-5},
-        config={**_CONFIG, "loss": "mse", "n_step": 1, "adam_epsilon": 1.5e-4},
+        config={**_CONFIG, "kernel_init": "glorot_uniform", "loss": "mse", "n_step": 1, "adam_epsilon": 1.5e-4},
+        differs=(
+            *_DIFFERS,
+            "the loss is the whole square there, so that Adam's epsilon counts for half as much",
+        ),
         **_ATARI,
     ),
     Preset(
         name="rainbow/dopamine-atari",
         algorithm="rainbow",
-        source=(
-            "Dopamine, jax/agents/rainbow/configs/rainbow.gin: distributional, prioritised and of three steps, without "
-            "double, dueling and noise; priorities there are of the cross-entropy, here of the divergence, which is "
-            "less by the target's entropy"
-        ),
+        source="Dopamine, dopamine/jax/agents/rainbow/configs/rainbow.gin",
         # Both exponents are 1/2 in its code.
         hyperparameters={
             **_HYPERPARAMETERS,
@@ -65,6 +71,7 @@ PRESETS = [
         },
         config={
             **_CONFIG,
+            "kernel_init": _SCALED_INIT,
             "dueling": False,
             "noise": "none",
             "n_step": 3,
@@ -74,15 +81,16 @@ PRESETS = [
             "v_max": 10.0,
             "adam_epsilon": 1.5e-4,
         },
+        differs=(
+            *_DIFFERS,
+            "priorities are of the cross-entropy there, of the divergence here, which is less by the target's entropy",
+        ),
         **_ATARI,
     ),
     Preset(
         name="iqn/dopamine-atari",
         algorithm="iqn",
-        source=(
-            "Dopamine, jax/agents/implicit_quantile/configs/implicit_quantile.gin; its cosines are numbered from 1, as "
-            "many as ours"
-        ),
+        source="Dopamine, dopamine/jax/agents/implicit_quantile/configs/implicit_quantile.gin",
         hyperparameters={**_HYPERPARAMETERS, "learning_rate": 5e-5, "kappa": 1.0},
         config={
             **_CONFIG,
@@ -90,21 +98,20 @@ PRESETS = [
             "hidden_sizes": (),
             "head_sizes": (512,),
             "n_step": 3,
+            "kernel_init": _SCALED_INIT,
             "policy_samples": 32,
             "online_samples": 64,
             "target_samples": 64,
             "num_cosines": 64,
             "adam_epsilon": 3.125e-4,
         },
+        differs=(*_DIFFERS, "the 64 cosines are numbered from 1 there, from 0 here"),
         **_ATARI,
     ),
     Preset(
         name="qr_dqn/dopamine-atari",
         algorithm="qr_dqn",
-        source=(
-            "Dopamine, jax/agents/quantile/configs/quantile.gin; priorities there are of the loss, here of the means' "
-            "difference"
-        ),
+        source="Dopamine, dopamine/jax/agents/quantile/configs/quantile.gin",
         hyperparameters={
             **_HYPERPARAMETERS,
             "learning_rate": 5e-5,
@@ -117,9 +124,11 @@ PRESETS = [
             **_CONFIG,
             "n_step": 3,
             "prioritized": True,
+            "kernel_init": _SCALED_INIT,
             "num_quantiles": 200,
             "adam_epsilon": 3.125e-4,
         },
+        differs=(*_DIFFERS, "priorities are of the loss there, of the difference of means here"),
         **_ATARI,
     ),
 ]

@@ -8,15 +8,15 @@ from __future__ import annotations
 from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
 from jaxrl.ramps import linear
 
+COMMIT = "Lightning-AI/tutorials@1581765"
+BOLTS_COMMIT = "Lightning-Universe/lightning-bolts@34958a8"
+
 PRESETS = [
     Preset(
         name="dqn/lightning-cartpole",
         algorithm="dqn",
         env="CartPole-v1",
-        source=(
-            "PyTorch Lightning, tutorials, lightning_examples/reinforce-learning-DQN/dqn.py: CartPole-v0, so 200 steps "
-            "an episode; 150 epochs of 13 updates, whose batches are drawn at the epoch's beginning there"
-        ),
+        source="PyTorch Lightning, tutorials, lightning_examples/reinforce-learning-DQN/dqn.py",
         hyperparameters={
             "learning_rate": 1e-2,
             "discount": 0.99,
@@ -36,17 +36,21 @@ PRESETS = [
             "prefill": 1_000,
             "steps_per_update": 1,
         },
+        # 1,000 random steps and 150 epochs of 13 updates.
         total_steps=2_950,
+        # CartPole-v0.
         env_parameters={"max_episode_steps": 200},
+        commit=COMMIT,
+        differs=(
+            "the batches of an epoch are drawn at its beginning there, 200 transitions without replacement, and its "
+            "last one has 8",
+        ),
     ),
     Preset(
         name="dqn/bolts-pong",
         algorithm="dqn",
         env="Pong",
-        source=(
-            "lightning-bolts, pl_bolts/models/rl/dqn_model.py; the number of steps is ours (its documentation reports "
-            "21 after about 450,000), and the picture is cropped there"
-        ),
+        source="lightning-bolts, src/pl_bolts/models/rl/dqn_model.py and common/gym_wrappers.py",
         hyperparameters={
             "learning_rate": 1e-4,
             "discount": 0.99,
@@ -69,5 +73,11 @@ PRESETS = [
         },
         total_steps=500_000,
         env_parameters={"protocol": "classic", "noop_max": 0, "episodic_life": False},
+        commit=BOLTS_COMMIT,
+        differs=(
+            "no number of steps there (its documentation reports 21 after about 450,000)",
+            "the picture is cropped there",
+            "two frames without the fire button follow the one with it there",
+        ),
     ),
 ]

@@ -63,7 +63,7 @@ PRESETS = [
     dataclasses.replace(
         purejaxql.MINATAR,
         name="pqn/MinAtar",
-        source=f"pqn/paper-minatar: {purejaxql.MINATAR.source}",
+        source="pqn/paper-minatar",
         total_steps=5_000_000,
     ),  # fmt: skip
     Preset(

@@ -104,6 +104,10 @@ PRESETS = [
         total_steps=50_000,
     ),
     dataclasses.replace(
-        purejaxql.CARTPOLE, name="pqn/CartPole-v1", source=f"pqn/paper-cartpole: {purejaxql.CARTPOLE.source}"
+        purejaxql.CARTPOLE,
+        name="pqn/CartPole-v1",
+        source="pqn/paper-cartpole, with He's initial weights",
+        config=purejaxql.CARTPOLE.config | {"kernel_init": "kaiming_normal"},
+        changed="",
     ),
 ]

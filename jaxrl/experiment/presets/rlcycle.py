@@ -2,47 +2,63 @@
 
 Its target network follows softly at each update, by ``tau``, and chooses the next action itself. Training goes on for a
 number of episodes there: where they are bounded in length, the steps are the product. The exponent beta grows with each
-update, so the length of its ramp is ``per_beta_total_steps * train_freq`` steps. Not held: actions are epsilon-greedy
-before learning starts, where ours are random, the hidden layer of a dueling network's value stream is linear, and the
-deviations of a noisy layer's biases begin at 0.5 / sqrt(outputs), ours at the paper's 0.5 / sqrt(inputs).
+update, so the length of its ramp is ``per_beta_total_steps * train_freq`` steps.
 """
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets.preset import Preset
+from jaxrl.experiment.presets.preset import ACROSS_EPISODES, LOG_TEMPERATURE, Preset
 from jaxrl.ramps import linear
 
-_CLASSIC = {"protocol": "classic"}
+COMMIT = "cyoon1729/RLcycle@01e391b"
 
-_REACHER = "PyBullet's Reacher there, 50,000 episodes; the number of steps is ours (300,000 in RL Baselines3 Zoo)"
+_CLASSIC = {"protocol": "classic"}
+_VALUE_DIFFERS = (
+    ACROSS_EPISODES,
+    "the last steps of an episode are not stored there where fewer than n are left",
+)
+_ATARI_DIFFERS = (
+    *_VALUE_DIFFERS,
+    "pixels are not divided by 255 there",
+)
+_DUELING = "the hidden layer of the dueling value stream is linear there"
+_STEPS = "{} episodes there; the number of steps is ours"
+
 _CONTINUOUS = {
     "discount": 0.99,
     "tau": 0.005,
     "actor_learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,
-    # Of each critic by itself there.
     "actor_max_grad_norm": 10.0,
-    "critic_max_grad_norm": 10.0,
+    # 10 there, of squares without the half.
+    "critic_max_grad_norm": 5.0,
 }
 _CONTINUOUS_CONFIG = {
     "num_envs": 1,
     "num_critics": 2,
+    "loss": "mse",
     "buffer_size": 1_000_000,
     "prefill": 64,
     "n_step": 1,
     "prioritized": False,
     "steps_per_update": 1,
 }
+_CONTINUOUS_DIFFERS = (
+    "PyBullet's Reacher and 50,000 episodes there; MuJoCo's and 300,000 steps, as in RL Baselines3 Zoo, here",
+    "max_exploratory_steps counts episodes there, by mistake, steps here",
+)
+_DETERMINISTIC_DIFFERS = (
+    *_CONTINUOUS_DIFFERS,
+    "the first critic's gradient is clipped by itself and the second's not at all there, both together here",
+    "targets take the online actor's actions at the present observations there, by mistake",
+)
 
 PRESETS = [
     Preset(
         name="dqn/rlcycle-pong",
         algorithm="dqn",
         env="Pong",
-        source=(
-            "RLcycle, configs/atari/dqn.yaml with hyper_params/dqn_mnih2015.yaml and models/dqn.yaml; the number of "
-            "steps is ours (10,000 episodes there)"
-        ),
+        source="RLcycle, configs/atari/dqn.yaml, hyper_params/dqn_mnih2015.yaml and models/dqn.yaml",
         hyperparameters={
             "learning_rate": 3e-4,
             "discount": 0.99,
@@ -50,7 +66,9 @@ PRESETS = [
             "tau": 0.005,
             "max_grad_norm": 10.0,
             "priority_exponent": 0.4,
-            "importance_exponent": linear(0.6, 1.0, steps=40_000, delay=40_000),
+            "importance_exponent": linear(0.6, 1.0, steps=1_200_000, delay=40_000),
+            "q_regularization": 0.0,
+            "weight_decay": 0.0,
         },
         config={
             "num_envs": 1,
@@ -69,15 +87,15 @@ PRESETS = [
         total_steps=2_000_000,
         env_parameters=_CLASSIC,
         reward_clip=1.0,
+        commit=COMMIT,
+        differs=(_STEPS.format("10,000"), *_ATARI_DIFFERS),
+        changed="2026-12-01",
     ),
     Preset(
         name="rainbow/rlcycle-pong",
         algorithm="rainbow",
         env="Pong",
-        source=(
-            "RLcycle, configs/atari/rainbow_dqn.yaml with hyper_params/rainbow.yaml and models/duelingC51.yaml; the "
-            "number of steps is ours (5,000 episodes there)"
-        ),
+        source="RLcycle, configs/atari/rainbow_dqn.yaml, hyper_params/rainbow.yaml and models/duelingC51.yaml",
         hyperparameters={
             "learning_rate": 6.25e-5,
             "discount": 0.99,
@@ -114,14 +132,24 @@ PRESETS = [
         total_steps=2_000_000,
         env_parameters=_CLASSIC,
         reward_clip=1.0,
+        commit=COMMIT,
+        differs=(
+            _STEPS.format("5,000"),
+            *_ATARI_DIFFERS,
+            _DUELING,
+            "the deviations of a noisy layer's biases begin at 0.5 / sqrt(outputs) there, at 0.5 / sqrt(inputs) here",
+            "noise is drawn anew after each update there, for each action here, and stays on in evaluations there",
+            "the next action has the greatest mean probability of an atom there, by mistake, the greatest value here",
+            "probability that falls exactly on an atom is lost there",
+        ),
     ),
     Preset(
         name="dqn/rlcycle-lunarlander",
         algorithm="dqn",
         env="LunarLander-v3",
         source=(
-            "RLcycle, configs/hyper_params/dqn_lunarlander.yaml, with model/duelingdqn.yaml as in configs/dqn.yaml: "
-            "LunarLander-v2, 1,500 episodes of at most 300 steps"
+            "RLcycle, configs/hyper_params/dqn_lunarlander.yaml, which no experiment names, with "
+            "configs/lunarlander/ddqn.yaml and models/ddqn.yaml"
         ),
         hyperparameters={
             "learning_rate": 2.5e-4,
@@ -146,19 +174,23 @@ PRESETS = [
             "prioritized": False,
             "steps_per_update": 1,
         },
-        total_steps=450_000,
+        # 2,000 episodes of at most 300 steps.
+        total_steps=600_000,
         env_parameters={"max_episode_steps": 300},
+        commit=COMMIT,
+        differs=(
+            "LunarLander-v2 there",
+            *_VALUE_DIFFERS,
+            _DUELING,
+            "the mean of the dueling advantages goes over the batch too there, by mistake",
+        ),
+        changed="2026-12-01",
     ),
     Preset(
         name="dqn/rlcycle-lunarlander-per",
         algorithm="dqn",
         env="LunarLander-v3",
-        source=(
-            "RLcycle, configs/lunarlander/dqn.yaml with hyper_params/dqn_mnih2015.yaml and models/dqn.yaml: "
-            "LunarLander-v2, 2,000 episodes of at most 300 steps; priorities are losses there, absolute errors here"
-        ),
-        # Learning rate, start of learning and train frequency are those of the file of this name in configs/atari at
-        # commit fd7e275, whose other values are these.
+        source="RLcycle, configs/lunarlander/dqn.yaml, hyper_params/dqn_mnih2015.yaml and models/dqn.yaml",
         hyperparameters={
             "learning_rate": 2.5e-4,
             "discount": 0.99,
@@ -182,17 +214,22 @@ PRESETS = [
             "prioritized": True,
             "steps_per_update": 4,
         },
+        # 2,000 episodes of at most 300 steps.
         total_steps=600_000,
         env_parameters={"max_episode_steps": 300},
+        commit=COMMIT,
+        differs=(
+            "LunarLander-v2 there",
+            *_VALUE_DIFFERS,
+            "priorities are losses there, absolute errors here",
+            "weights are divided by the largest of the buffer there",
+        ),
     ),
     Preset(
         name="ddpg/rlcycle-lillicrap2015",
         algorithm="ddpg",
         env="Reacher-v5",
-        source=(
-            "RLcycle, configs/pybullet/hyper_params/ddpg_lillicrap2015.yaml: the action joins at the second layer of "
-            f"both critics; {_REACHER}"
-        ),
+        source="RLcycle, configs/pybullet/ddpg.yaml, hyper_params/ddpg_lillicrap2015.yaml and models/ddpg.yaml",
         hyperparameters={
             **_CONTINUOUS,
             "noise_theta": 0.15,
@@ -202,22 +239,21 @@ PRESETS = [
         config={
             **_CONTINUOUS_CONFIG,
             "hidden_sizes": (400, 300),
+            # The action joins at the second layer of both critics.
             "action_layers": (1,),
             "exploration": "ornstein_uhlenbeck",
-            "loss": "huber",
             "batch_size": 64,
         },
         total_steps=300_000,
+        commit=COMMIT,
+        differs=(*_DETERMINISTIC_DIFFERS, "the noise goes on from episode to episode there, and begins at zero here"),
+        changed="2026-12-01",
     ),
     Preset(
         name="ddpg/rlcycle-fujimoto2018",
         algorithm="ddpg",
         env="Reacher-v5",
-        source=(
-            "RLcycle, configs/pybullet/hyper_params/fujimoto.yaml: the action joins at both layers of both critics; "
-            "the 10,000 random starts are steps here, episodes by mistake there, and each dimension has its own noise; "
-            f"{_REACHER}"
-        ),
+        source="RLcycle, configs/pybullet/ddpg.yaml, hyper_params/fujimoto.yaml and models/fujimoto_ddpg.yaml",
         hyperparameters={
             **_CONTINUOUS,
             "noise_scale": 0.1,
@@ -226,35 +262,49 @@ PRESETS = [
         config={
             **_CONTINUOUS_CONFIG,
             "hidden_sizes": (400, 300),
+            # The action joins at both layers of both critics.
             "action_layers": (0, 1),
             "exploration": "gaussian",
-            "loss": "huber",
             "batch_size": 100,
         },
         total_steps=300_000,
+        commit=COMMIT,
+        differs=(*_DETERMINISTIC_DIFFERS, "one draw of noise serves all dimensions of an action there"),
+        changed="2026-12-01",
     ),
     Preset(
         name="sac/rlcycle-haarnoja2019",
         algorithm="sac",
         env="Reacher-v5",
-        source=(
-            "RLcycle, configs/pybullet/hyper_params/sac_haarnoja2019.yaml with model/sac.yaml; its temperature of 2 is "
-            f"that of the first update alone, since what is learnt begins at 1; {_REACHER}"
-        ),
+        source="RLcycle, configs/pybullet/sac.yaml, hyper_params/sac_haarnoja2019.yaml and models/sac.yaml",
         hyperparameters={
             **_CONTINUOUS,
-            "temperature": 2.0,
+            # Its alpha of 2 is that of the first update alone: the logarithm that is learnt begins at 0.
+            "temperature": 1.0,
             "temperature_learning_rate": 3e-4,
             "target_entropy": -1.0,
-            "epsilon": linear(1.0, 0.0, steps=1, delay=1_000),
+            "epsilon": linear(1.0, 0.0, steps=1, delay=10_000),
         },
         config={
             **_CONTINUOUS_CONFIG,
             "hidden_sizes": (256, 256),
+            # The action joins at the second layer of both critics.
+            "action_layers": (1,),
             "log_std_bounds": (-20.0, 2.0),
             "output_bound": 0.003,
             "batch_size": 64,
         },
         total_steps=300_000,
+        commit=COMMIT,
+        differs=(
+            *_CONTINUOUS_DIFFERS,
+            "each critic's gradient is clipped by itself there, both together here",
+            "the first update has a temperature of 2 there",
+            "the target entropy is minus the product of a tensor that was not filled there, by mistake for minus the "
+            "dimension",
+            LOG_TEMPERATURE,
+            "the biases of last layers begin uniform as well there",
+        ),
+        changed="2026-12-01",
     ),
 ]

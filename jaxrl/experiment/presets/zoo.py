@@ -1,15 +1,20 @@
 """Presets of RL Baselines3 Zoo, for Stable-Baselines3 (Raffin et al. 2021, JMLR 22).
 
 All algorithms make ``gradient_steps`` updates after each ``train_freq`` steps of one environment (-1: as many as
-steps); those of values copy the target network after so many steps.
+steps); those of values copy the target network after so many steps. What its files leave out is the default of
+Stable-Baselines3 or its contributions.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jaxrl.experiment.presets.preset import UNCLIPPED, Preset
+from jaxrl.experiment.presets.preset import LOG_TEMPERATURE, UNCLIPPED, Preset
 from jaxrl.ramps import Schedule, linear
+
+_ZOO = "DLR-RM/rl-baselines3-zoo@22e3ff2"
+COMMIT = f"{_ZOO}, DLR-RM/stable-baselines3@e05d2db"
+_CONTRIB_COMMIT = f"{_ZOO}, Stable-Baselines-Team/stable-baselines3-contrib@0ca7fdd"
 
 
 def _preset(
@@ -29,7 +34,6 @@ def _preset(
     net_arch: tuple[int, ...],
     gamma: float = 0.99,
     n_quantiles: int | None = None,
-    differs: str = "",
     **more: Any,
 ) -> Preset:
     """A preset of values as the Zoo calls them; ``n_quantiles`` makes it one of QR-DQN."""
@@ -56,7 +60,7 @@ def _preset(
         name=f"{algorithm}/zoo-{name}",
         algorithm=algorithm,
         env=env,
-        source=f"RL Baselines3 Zoo, hyperparams/{file}, {'atari' if env == 'Atari' else env}{differs}",
+        source=f"RL Baselines3 Zoo, hyperparams/{file}, {'atari' if env == 'Atari' else env}",
         hyperparameters={
             "learning_rate": learning_rate,
             "discount": gamma,
@@ -65,6 +69,7 @@ def _preset(
         },
         config=config,
         total_steps=n_timesteps,
+        commit=COMMIT if n_quantiles is None else _CONTRIB_COMMIT,
         **more,
     )
 
@@ -83,6 +88,8 @@ def _continuous(
     net_arch: tuple[int, ...] = (256, 256),
     noise_std: float | None = None,
     entry: str,
+    differs: tuple[str, ...] = (),
+    changed: str = "",
     **config: Any,
 ) -> Preset:
     """A preset of DDPG or TD3 (with ``noise_std``), or of SAC and its kin, with Stable-Baselines3's defaults."""
@@ -91,6 +98,7 @@ def _continuous(
         hyperparameters = rates | {"noise_scale": noise_std}
         config["exploration"] = "gaussian"
     else:
+        differs = (*differs, LOG_TEMPERATURE)
         hyperparameters = rates | {
             "temperature_learning_rate": learning_rate, "temperature": 1.0, "target_entropy": -1.0
         }  # fmt: skip
@@ -107,9 +115,14 @@ def _continuous(
             "buffer_size": buffer_size,
             "batch_size": batch_size,
             "prefill": learning_starts,
+            "steps_per_update": 1,
+            "updates_per_iteration": 1,
             **config,
         },
         total_steps=n_timesteps,
+        commit=COMMIT if algorithm in ("ddpg", "td3", "sac") else _CONTRIB_COMMIT,
+        differs=differs,
+        changed=changed,
     )
 
 
@@ -140,6 +153,8 @@ _MOUNTAINCAR: dict[str, Any] = {
     "exploration_fraction": 0.2,
     "exploration_final_eps": 0.07,
     "net_arch": (256, 256),
+    # 37.5 rounds of 8 updates.
+    "differs": ("the target network is copied between rounds there, at every second copy within one here",),
 }
 _ACROBOT: dict[str, Any] = {
     "n_timesteps": 100_000,
@@ -173,9 +188,8 @@ _ATARI: dict[str, Any] = {
     "n_timesteps": 10_000_000,
     "learning_rate": 1e-4,
     "batch_size": 32,
-    "buffer_size": 10_000,
-    # 100,000 there, but here they must be held.
-    "learning_starts": 10_000,
+    "buffer_size": 100_000,
+    "learning_starts": 100_000,
     "target_update_interval": 1_000,
     "train_freq": 4,
     "gradient_steps": 1,
@@ -201,27 +215,22 @@ _PENDULUM: dict[str, Any] = {
     "learning_starts": 10_000,
     "noise_std": 0.1,
     "net_arch": (400, 300),
-    "batch_size": 100,
-    # An episode.
-    "steps_per_update": 200,
-    "updates_per_iteration": 200,
-    "entry": "Pendulum-v0, with batches of 100, as Stable-Baselines3 had them before version 2.3",
+    "entry": "Pendulum-v1",
+    "changed": "2026-12-01",
 }
-_V2 = " (LunarLander-v2 there)"
-_STARTS = "; learning starts after 10,000 steps, as many as the buffer holds, and not after 100,000"
-_BEFORE = "; the rest as SB3-Contrib had it before version 2.3"
+_VERSION = ("HalfCheetah-v4 there",)
 
 PRESETS = [
     _preset("cartpole", "CartPole-v1", **_CARTPOLE),
     _preset("mountaincar", "MountainCar-v0", **_MOUNTAINCAR),
     _preset("acrobot", "Acrobot-v1", **_ACROBOT),
-    _preset("lunarlander", "LunarLander-v3", **_ACROBOT, differs=_V2),
-    _preset("atari", "Atari", **_ATARI, differs=_STARTS),
+    _preset("lunarlander", "LunarLander-v3", **_ACROBOT),
+    _preset("atari", "Atari", **_ATARI, changed="2026-12-01"),
     _preset("cartpole", "CartPole-v1", **_CARTPOLE, n_quantiles=10),
     _preset("mountaincar", "MountainCar-v0", **_MOUNTAINCAR, n_quantiles=25),
     _preset("acrobot", "Acrobot-v1", **_ACROBOT, n_quantiles=25),
-    _preset("lunarlander", "LunarLander-v3", **_LUNARLANDER_QR, n_quantiles=170, differs=_V2),
-    _preset("atari", "Atari", **_ATARI_QR, n_quantiles=200, differs=_BEFORE),
+    _preset("lunarlander", "LunarLander-v3", **_LUNARLANDER_QR, n_quantiles=170),
+    _preset("atari", "Atari", **_ATARI_QR, n_quantiles=200),
     _continuous("ddpg", "pendulum", "Pendulum-v1", **_PENDULUM),
     _continuous("td3", "pendulum", "Pendulum-v1", **_PENDULUM),
     _continuous(
@@ -230,15 +239,15 @@ PRESETS = [
     ),
     _continuous(
         "sac", "mujoco", "HalfCheetah-v5",
-        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4, entry="HalfCheetah-v3",
+        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4, entry="HalfCheetah-v4", differs=_VERSION,
     ),
     _continuous(
         "tqc", "mujoco", "HalfCheetah-v5", num_quantiles=25, drop_quantiles=2,
-        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4,
-        entry="as python/tqc.py has it for the HalfCheetah of seals",
+        n_timesteps=1_000_000, learning_starts=10_000, learning_rate=3e-4, entry="HalfCheetah-v4", differs=_VERSION,
     ),
     _continuous(
         "crossq", "mujoco", "HalfCheetah-v5", critic_sizes=(2048, 2048), policy_delay=3, adam_b1=0.5,
         n_timesteps=5_000_000, learning_starts=5_000, learning_rate=1e-3, entry="HalfCheetah-v4",
+        differs=_VERSION,
     ),
 ]  # fmt: skip
