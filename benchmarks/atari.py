@@ -318,7 +318,7 @@ def plot(game: str, rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
-    from jaxrl.experiment.plots import COLOURS
+    from jaxrl.experiment.figures import COLOURS
 
     figure = Figure(figsize=(9, 5.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)

@@ -194,7 +194,7 @@ def _train_on_host(values: dict[str, Any], settings: RunSettings, env: Any) -> S
 
 
 def _save(result: SweepResult, base: RunSettings, grid: Mapping[str, Sequence[Any]]) -> None:
-    from jaxrl.experiment.plots import plot_sweep
+    from jaxrl.experiment.sweep_plots import plot_sweep
 
     names = list(result.settings[0].values)
     with writing(result.directory):

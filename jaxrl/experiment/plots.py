@@ -1,34 +1,28 @@
-"""Pictures of runs: learning curves with confidence bands, and what was best in a sweep."""
+"""Pictures of runs: learning curves with bootstrap intervals over the seeds, one panel for each environment."""
 
 from __future__ import annotations
 
 import glob
 import json
-import math
 import os
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.figures import Line, PathLike, bootstrap, checked_output, lines_of, magnified, new_figure, save
 from jaxrl.experiment.loggers import read_csv
 from jaxrl.validation import did_you_mean
 
-PathLike = str | os.PathLike
 METRICS, CURVE = "metrics.csv", "curve.png"
-FORMATS = (".png", ".pdf", ".svg")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#5A5A5A", "#B8860B", "#8C2D04")
-"""The first six are those of Okabe and Ito, which colour-blind readers can tell apart."""
 LABELS = {"eval_return": "evaluation return", "episode_return": "episode return", "seconds": "seconds"}
 MOST_FAINT_LINES = 16
 MOST_DIRECT_LABELS = 10
 FEWEST_OF_A_BAND = 3
-"""Seeds at a step below which no band is drawn: that of two, with t(0.975, 1) = 12.7, would hide the curves."""
-RETURNS = "final_return"
-"""The column of a sweep's table that holds the returns of the seeds; the others are grid axes."""
+"""Seeds at a step below which no band is drawn: the interval of two is that between them, which both lines show."""
 
 
 class Run(NamedTuple):
@@ -48,6 +42,21 @@ class Curve(NamedTuple):
     values: np.ndarray
     """``[S, T]`` for ``S`` seeds; NaN before the first and after the last value of a seed."""
 
+    @property
+    def end(self) -> tuple[float, float]:
+        """Step and mean at the end of the line."""
+        return float(self.steps[-1]), float(bootstrap(self.values[:, -1]).mean)
+
+
+class Panel(NamedTuple):
+    """The curves of one environment."""
+
+    title: str
+    curves: list[Curve]
+    lines: list[Line]
+    labels: list[str]
+    """Empty where a single curve is what the title says."""
+
 
 def plot_runs(
     directories: Iterable[PathLike] | PathLike,
@@ -56,10 +65,12 @@ def plot_runs(
     smooth: int = 1,
     labels: Sequence[str] = (),
 ) -> Path:
-    """Draw learning curves: for each run the mean over its seeds, with a 95 % confidence band.
+    """Draw learning curves: for each run the mean over its seeds, with a 95 % interval.
 
-    The band is that of Student's t: ``mean +- t(0.975, S - 1) * sd / sqrt(S)`` for ``S`` seeds, three or more; of
-    two there are the mean and both lines.
+    The interval is a percentile bootstrap over the seeds, three or more (see ``figures.bootstrap``); it never leaves
+    the seeds' own values. Of two seeds there are the mean and both lines. Each environment has a panel of its own. An
+    algorithm has the same colour in every picture; where a panel has several runs of one algorithm, each run's name
+    has.
 
     Args:
         directories: folders of runs, folders of such folders, glob patterns or prefixes of names.
@@ -75,72 +86,35 @@ def plot_runs(
     Raises:
         UserError: if there is no run, or no data, or another number of labels, or the picture cannot be written.
     """
-    output = _checked_output(output)
+    output = checked_output(output)
     if smooth < 1:
         raise UserError(f"smooth={smooth}: must be at least 1")
     runs = [_load(directory) for directory in find_runs(directories)]
     if labels and len(labels) != len(runs):
         raise UserError(f"labels: there are {len(labels)} for {len(runs)} runs")
     metric = _choose_metric(runs, metric)
-    curves = [_smoothed(_curve(run, metric), smooth) for run in runs]
+    panels = _panels(runs, [_smoothed(_curve(run, metric), smooth) for run in runs], labels)
 
-    figure, axes = _figure()
-    for i, curve in enumerate(curves):
-        _draw(axes, curve, COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--", faint=len(runs) <= 3)
-    title, names = _titles(runs)
-    axes.set_title(title, loc="left", fontweight="bold")
-    axes.set_xlabel("environment steps")
-    axes.set_ylabel(LABELS.get(metric, metric))
-    axes.xaxis.set_major_formatter(_steps_formatter())
-    axes.set_xlim(0, 1.01 * max(curve.steps[-1] for curve in curves) or 1)
-    figure.supxlabel(_caption(curves, smooth), fontsize=8, color="0.4")
-    if len(runs) > 1:
-        _label(figure, axes, curves, labels or names)
-    return _save(figure, output)
+    figure, all_axes = new_figure(len(panels))
+    for panel, axes in zip(panels, all_axes, strict=True):
+        for curve, line in zip(panel.curves, panel.lines, strict=True):
+            _draw(axes, curve, line, faint=len(panel.curves) <= 3)
+        axes.set_title(panel.title, loc="left", fontweight="bold")
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel(LABELS.get(metric, metric))
+        axes.xaxis.set_major_formatter(_steps_formatter())
+        axes.set_xlim(0, 1.01 * max(curve.steps[-1] for curve in panel.curves) or 1)
+    notes = [_caption(panels, smooth), *_magnified(panels, all_axes)]
+    figure.supxlabel("\n".join(notes), fontsize=8, color="0.4")
+    for panel, axes in zip(panels, all_axes, strict=True):
+        if panel.labels:
+            _label(figure, axes, panel)
+    return save(figure, output)
 
 
 def plot_curve(directory: PathLike) -> Path:
     """Draw the learning curve of one run, as ``curve.png`` in its folder. See ``plot_runs``."""
     return plot_runs([Path(directory)], Path(directory) / CURVE)
-
-
-def plot_sweep(table: Sequence[Mapping[str, Any]], output: PathLike, title: str = "") -> Path:
-    """Draw what a sweep found: a curve for one grid axis, a heat map for two, a ranking for more.
-
-    Args:
-        table: a row for each setting: ``{"learning_rate": 1e-3, ..., "final_return": [one for each seed]}``.
-        output: the picture, a .png, .pdf or .svg.
-        title: of the picture.
-
-    Returns:
-        The path of the picture.
-
-    Raises:
-        UserError: if the table is empty, or the picture cannot be written.
-    """
-    output = _checked_output(output)
-    if not table:
-        raise UserError("the sweep's table is empty: there is nothing to draw")
-    names = [name for name in table[0] if name != RETURNS]
-    plain = lambda value: value if _is_number(value) else str(value)
-    table = [{name: value if name == RETURNS else plain(value) for name, value in row.items()} for row in table]
-    varied = [name for name in names if len({row[name] for row in table}) > 1]
-    returns = [np.asarray(row[RETURNS], float).reshape(-1) for row in table]
-    means = np.array([r.mean() for r in returns])
-    best = int(np.nanargmax(means)) if np.isfinite(means).any() else None
-
-    figure, axes = _figure()
-    draw = {1: _sweep_line, 2: _sweep_map}.get(len(varied), _sweep_ranking)
-    draw(figure, axes, table, varied, returns, best)
-    axes.set_title(title, loc="left", fontweight="bold")
-    found = "no setting has a finite return"
-    if best is not None:
-        setting = ", ".join(f"{name} = {_value(table[best][name])}" for name in names)
-        found = f"★ best: {setting or 'the defaults'}, with a final return of {_spread(returns[best])}"
-    count = max(len(r) for r in returns)
-    over = f"means over {count} seeds with 95 % confidence intervals (Student's t)" if count > 1 else "one seed"
-    figure.supxlabel(f"{found}\n{over}", fontsize=8, color="0.3")
-    return _save(figure, output)
 
 
 def find_runs(patterns: Iterable[PathLike] | PathLike) -> list[Path]:
@@ -163,27 +137,6 @@ def find_runs(patterns: Iterable[PathLike] | PathLike) -> list[Path]:
             raise UserError(f"{pattern} is not the folder of a run: {missing}")
         found |= dict.fromkeys(runs)
     return list(found)
-
-
-def confidence(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the first axis and half the width of its 95 % confidence interval by Student's t.
-
-    Args:
-        values: ``[S, ...]``; NaN where there is no value.
-
-    Returns:
-        Two arrays ``[...]``; the second is NaN where fewer than two values are known.
-    """
-    from scipy.special import stdtrit
-
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    filled = np.where(known, values, 0.0)
-    mean = np.where(count > 0, filled.sum(axis=0) / np.maximum(count, 1), np.nan)
-    squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
-    freedom = np.maximum(count - 1, 1)
-    half = stdtrit(freedom, 0.975) * np.sqrt(squares / freedom / np.maximum(count, 1))
-    return mean, np.where(count > 1, half, np.nan)
 
 
 def _runs_below(directory: Path) -> list[Path]:
@@ -260,39 +213,50 @@ def _same_convolve(row: np.ndarray, window: np.ndarray) -> np.ndarray:
     return np.convolve(row, window)[start : start + len(row)]
 
 
-def _draw(axes: Any, curve: Curve, colour: str, style: str, faint: bool) -> None:
-    mean, half = confidence(curve.values)
+def _panels(runs: Sequence[Run], curves: Sequence[Curve], labels: Sequence[str]) -> list[Panel]:
+    """A panel for each environment, in the order of their first runs."""
+    groups = [[i for i, run in enumerate(runs) if run.env == env] for env in dict.fromkeys(run.env for run in runs)]
+    names = _short_names([run.directory for run in runs])
+    if all(len({runs[i].algorithm for i in group} - {""}) == len(group) for group in groups):
+        names = [run.algorithm for run in runs]
+    names = list(labels) or names
+    lines = lines_of(names)
+    panels = []
+    for group in groups:
+        title, found = _title([runs[i] for i in group])
+        shown = [labels[i] for i in group] if labels else found if len(group) > 1 else []
+        panels.append(Panel(title, [curves[i] for i in group], [lines[names[i]] for i in group], shown))
+    return panels
+
+
+def _draw(axes: Any, curve: Curve, line: Line, faint: bool) -> None:
+    mean, low, high = bootstrap(curve.values)
     marker = "o" if len(curve.steps) <= 25 else None
     if _has_single_lines(len(curve.values), faint):
-        axes.plot(curve.steps, curve.values.T, color=colour, linewidth=0.7, alpha=0.3, zorder=1)
-    half = np.where(np.isfinite(curve.values).sum(axis=0) >= FEWEST_OF_A_BAND, half, np.nan)
-    axes.fill_between(
-        curve.steps, mean - half, mean + half, color=colour, alpha=0.2 if faint else 0.12, linewidth=0, zorder=2
-    )
-    axes.plot(curve.steps, mean, style, color=colour, linewidth=2, marker=marker, markersize=4, zorder=3)
+        axes.plot(curve.steps, curve.values.T, color=line.colour, linewidth=0.7, alpha=0.3, zorder=1)
+    enough = np.isfinite(curve.values).sum(axis=0) >= FEWEST_OF_A_BAND
+    low, high = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+    alpha = 0.2 if faint else 0.12
+    axes.fill_between(curve.steps, low, high, color=line.colour, alpha=alpha, linewidth=0, zorder=2)
+    axes.plot(curve.steps, mean, line.style, color=line.colour, linewidth=2, marker=marker, markersize=4, zorder=3)
 
 
 def _has_single_lines(seeds: int, faint: bool) -> bool:
     return 1 < seeds < FEWEST_OF_A_BAND or (faint and 1 < seeds <= MOST_FAINT_LINES)
 
 
-def _titles(runs: Sequence[Run]) -> tuple[str, list[str]]:
-    """The picture's title, which is what the runs have in common, and a label for each, which is the rest."""
-    algorithms, envs = {run.algorithm for run in runs}, {run.env for run in runs}
+def _title(runs: Sequence[Run]) -> tuple[str, list[str]]:
+    """The title of an environment's panel, and a label for each run: what the title does not say."""
+    algorithms, env = [run.algorithm for run in runs], runs[0].env
     names = _short_names([run.directory for run in runs])
-    if len(algorithms) == len(envs) == 1:
-        title = " on ".join(filter(None, (runs[0].algorithm, runs[0].env)))
+    if len(set(algorithms)) == 1:
+        title = " on ".join(filter(None, (algorithms[0], env)))
         return title or (names[0] if len(runs) == 1 else ""), names
-    if len(envs) == 1:
-        title, labels = runs[0].env, [run.algorithm for run in runs]
-    elif len(algorithms) == 1:
-        title, labels = runs[0].algorithm, [run.env for run in runs]
-    else:
-        title, labels = "", [f"{run.algorithm} on {run.env}" for run in runs]
-    alone = [label != "" and labels.count(label) == 1 for label in labels]
-    return title, [
-        label if ok else f"{label} {name}".strip() for label, name, ok in zip(labels, names, alone, strict=True)
+    alone = [label != "" and algorithms.count(label) == 1 for label in algorithms]
+    labels = [
+        label if ok else f"{label} {name}".strip() for label, name, ok in zip(algorithms, names, alone, strict=True)
     ]
+    return env, labels
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -305,28 +269,48 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _label(figure: Any, axes: Any, curves: Sequence[Curve], labels: Sequence[str]) -> None:
-    """Write each label at the right end of its line, moved apart where they would overlap."""
-    lines = [_wrapped(label) for label in labels]
+def _label(figure: Any, axes: Any, panel: Panel) -> None:
+    """Write each label where its line ends, moved up or down where two would overlap."""
+    lines = [_wrapped(label) for label in panel.labels]
     if len(lines) > MOST_DIRECT_LABELS:
         from matplotlib.lines import Line2D
 
-        handles = [
-            Line2D([], [], color=COLOURS[i % len(COLOURS)], linestyle="-" if i < len(COLOURS) else "--", linewidth=2)
-            for i in range(len(lines))
-        ]
-        figure.legend(handles, lines, loc="outside right upper", fontsize=8, frameon=False)
+        handles = [Line2D([], [], color=line.colour, linestyle=line.style, linewidth=2) for line in panel.lines]
+        axes.legend(handles, lines, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
         return
     figure.draw_without_rendering()
-    low, high = axes.get_ylim()
-    ends = [(confidence(c.values)[0][-1] - low) / (high - low) for c in curves]
-    line_height = 9 * 1.3 / 72 * figure.dpi / axes.get_window_extent().height
-    heights = [line_height * (line.count("\n") + 1) for line in lines]
-    for i, place in enumerate(_moved_apart(ends, heights)):
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    ends = [((x - left) / (right - left), (y - low) / (high - low)) for x, y in (curve.end for curve in panel.curves)]
+    # Labels of lines that end at the right edge stand outside; those of shorter runs inside, over what is there.
+    starts = [1.01 if x > 0.97 else x + 0.01 for x, _ in ends]
+    texts = [
         axes.text(
-            1.01, place, lines[i], transform=axes.transAxes, color=COLOURS[i], fontsize=9, fontweight="bold",
-            va="center", ha="left",
-        )  # fmt: skip
+            start, y, text, transform=axes.transAxes, color=line.colour, fontsize=9, fontweight="bold",
+            va="center", ha="left", zorder=5,
+            bbox=None if start > 1 else {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+        )
+        for start, (_, y), text, line in zip(starts, ends, lines, panel.lines, strict=True)
+    ]  # fmt: skip
+    box = axes.get_window_extent()
+    extents = [text.get_window_extent() for text in texts]
+    spans = [(e.x0, e.x1) for e in extents]
+    heights = [1.1 * e.height / box.height for e in extents]
+    for group in _overlapping(spans):
+        moved = _moved_apart([ends[i][1] for i in group], [heights[i] for i in group])
+        for i, place in zip(group, moved, strict=True):
+            texts[i].set_y(place)
+
+
+def _overlapping(spans: Sequence[tuple[float, float]]) -> list[list[int]]:
+    """Groups of intervals that overlap, directly or by way of others."""
+    groups: list[list[int]] = []
+    reach = -np.inf
+    for i in sorted(range(len(spans)), key=lambda i: spans[i]):
+        if not groups or spans[i][0] > reach:
+            groups.append([])
+        groups[-1].append(i)
+        reach = max(reach, spans[i][1])
+    return groups
 
 
 def _wrapped(label: str, width: int = 28) -> str:
@@ -346,181 +330,31 @@ def _moved_apart(places: Sequence[float], heights: Sequence[float]) -> list[floa
     return list(moved)
 
 
-def _caption(curves: Sequence[Curve], smooth: int) -> str:
+def _caption(panels: Sequence[Panel], smooth: int) -> str:
+    curves = [curve for panel in panels for curve in panel.curves]
     counts = sorted({len(curve.values) for curve in curves})
     if counts == [1]:
         caption = "one seed" if len(curves) == 1 else "one seed each"
     else:
-        number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         mean, band = ("mean", "band") if len(curves) == 1 else ("means", "bands")
-        caption = f"{mean} of {number} seeds"
+        caption = f"{mean} of {seeds} seeds"
         if counts[-1] >= FEWEST_OF_A_BAND:
-            caption += f" with 95 % confidence {band} (Student's t)"
-        if any(_has_single_lines(count, len(curves) <= 3) for count in counts):
+            caption += f"; {band}: 95 % bootstrap interval over the seeds"
+        faint = [_has_single_lines(len(c.values), len(p.curves) <= 3) for p in panels for c in p.curves]
+        if any(faint):
             caption += "; thin lines: single seeds"
     return caption + (f"; running mean of {smooth} points" if smooth > 1 else "")
 
 
-def _sweep_line(
-    figure: Any,
-    axes: Any,
-    table: Sequence[Mapping[str, Any]],
-    names: list[str],
-    returns: list[np.ndarray],
-    best: int | None,
-) -> None:
-    (name,) = names
-    values = [row[name] for row in table]
-    numeric = all(_is_number(v) for v in values)
-    order = np.argsort(np.array(values, float)) if numeric else np.arange(len(values))
-    x = np.array(values, float) if numeric else np.arange(len(values), dtype=float)
-    mean, half = np.array([[a.item() for a in confidence(r[:, None])] for r in returns]).T
-    colour = COLOURS[0]
-    for i, r in enumerate(returns):
-        axes.plot(np.full(len(r), x[i]), r, "o", color=colour, alpha=0.25, markersize=4, markeredgewidth=0, zorder=2)
-    if numeric:
-        low, high = (mean - half)[order], (mean + half)[order]
-        axes.fill_between(x[order], low, high, color=colour, alpha=0.2, linewidth=0, zorder=1)
-        axes.plot(x[order], mean[order], "-o", color=colour, linewidth=2, markersize=5, zorder=3)
-        if _log_spaced(np.unique(x)):
-            axes.set_xscale("log")
-        if len(x) <= 10:
-            axes.set_xticks(x[order], [_value(values[i]) for i in order])
-            axes.minorticks_off()
-    else:
-        axes.errorbar(x, mean, np.nan_to_num(half), fmt="o", color=colour, capsize=4, markersize=6, zorder=3)
-        axes.set_xticks(x, [_value(v) for v in values])
-        axes.margins(x=0.2)
-    if best is not None:
-        axes.plot(x[best], mean[best], "*", color=COLOURS[1], markersize=15, markeredgecolor="white", zorder=4)
-    axes.set_xlabel(name)
-    axes.set_ylabel("final return")
-
-
-def _sweep_map(
-    figure: Any,
-    axes: Any,
-    table: Sequence[Mapping[str, Any]],
-    names: list[str],
-    returns: list[np.ndarray],
-    best: int | None,
-) -> None:
-    from matplotlib.patches import Rectangle
-
-    rows, columns = (_levels([row[name] for row in table]) for name in names)
-    image = np.full((len(rows), len(columns)), np.nan)
-    cells = {}
-    for i, row in enumerate(table):
-        place = rows.index(row[names[0]]), columns.index(row[names[1]])
-        image[place], cells[place] = returns[i].mean(), i
-    drawn = axes.imshow(np.ma.masked_invalid(image), cmap="viridis", aspect="auto", origin="lower")
-    axes.set_facecolor("0.85")
-    axes.grid(False)
-    if image.size <= 100:
-        for (r, c), i in cells.items():
-            dark = np.isfinite(image[r, c]) and drawn.norm(image[r, c]) < 0.6
-            text = f"{_number(image[r, c])}" if np.isfinite(image[r, c]) else "not finite"
-            star = "★ " if i == best else ""
-            axes.text(c, r, star + text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
-    if best is not None:
-        r, c = next(place for place, i in cells.items() if i == best)
-        axes.add_patch(
-            Rectangle((c - 0.5, r - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=3, clip_on=False)
-        )
-    axes.set_yticks(range(len(rows)), [_value(v) for v in rows])
-    axes.set_xticks(range(len(columns)), [_value(v) for v in columns])
-    axes.set_ylabel(names[0])
-    axes.set_xlabel(names[1])
-    if np.isfinite(image).any():
-        figure.colorbar(drawn, label="mean final return")
-
-
-def _sweep_ranking(
-    figure: Any,
-    axes: Any,
-    table: Sequence[Mapping[str, Any]],
-    names: list[str],
-    returns: list[np.ndarray],
-    best: int | None,
-) -> None:
-    means = np.array([r.mean() for r in returns])
-    order = np.argsort(np.where(np.isfinite(means), -means, np.inf), kind="stable")[:20]
-    for place, i in enumerate(order):
-        mean, half = (a.item() for a in confidence(returns[i][:, None]))
-        colour = COLOURS[1] if i == best else COLOURS[0]
-        axes.errorbar(mean, place, xerr=np.nan_to_num(half), fmt="*" if i == best else "o", color=colour, capsize=3)
-    labels = [", ".join(f"{name}={_value(table[i][name])}" for name in names) or "defaults" for i in order]
-    axes.set_yticks(range(len(order)), labels, fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("final return" + (f" (the best 20 of {len(table)})" if len(table) > 20 else ""))
-    figure.set_size_inches(8, max(3.0, 1.6 + 0.25 * len(order)))
-
-
-def _levels(values: Sequence[Any]) -> list[Any]:
-    levels = list(dict.fromkeys(values))
-    return sorted(levels) if all(_is_number(v) for v in levels) else levels
-
-
-def _log_spaced(values: np.ndarray) -> bool:
-    """Whether sorted values lie more evenly on a logarithmic axis."""
-    if len(values) < 2 or values[0] <= 0:
-        return False
-    if len(values) == 2:
-        return bool(values[1] / values[0] >= 10)
-    unevenness = lambda x: np.std(np.diff(x)) / np.mean(np.diff(x))
-    return bool(unevenness(np.log(values)) < unevenness(values))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def _value(value: Any) -> str:
-    return f"{value:.4g}" if _is_number(value) else str(value)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _spread(values: np.ndarray) -> str:
-    mean, half = (a.item() for a in confidence(values[:, None]))
-    return _number(mean) if math.isnan(half) else f"{_number(mean)} ± {half:.2g}"
-
-
-def _figure() -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.8), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.grid(True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def _magnified(panels: Sequence[Panel], all_axes: Sequence[Any]) -> list[str]:
+    """A sentence for each y axis that begins far from zero."""
+    names = [f"The y axis of {panel.title}" if len(panels) > 1 else "The y axis" for panel in panels]
+    notes = [magnified(name, *axes.get_ylim()) for name, axes in zip(names, all_axes, strict=True)]
+    return [note for note in notes if note]
 
 
 def _steps_formatter() -> Any:
     from matplotlib.ticker import EngFormatter
 
     return EngFormatter(sep="")
-
-
-def _checked_output(output: PathLike) -> Path:
-    output = Path(output)
-    if output.suffix.lower() not in FORMATS:
-        raise UserError(f"{output}: a picture's name must end in {', '.join(FORMATS)}")
-    return output
-
-
-def _save(figure: Any, output: Path) -> Path:
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        partial = output.with_name(f".{output.name}.new")
-        try:
-            figure.savefig(partial, format=output.suffix[1:].lower())
-            os.replace(partial, output)
-        finally:
-            partial.unlink(missing_ok=True)
-    return output
