@@ -132,7 +132,7 @@ class Play:
     """Episodes to show."""
     seed: Annotated[int | None, _option("S", "the run's first")] = None
     """The seed whose policy acts."""
-    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "best"
+    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
     """Which checkpoint."""
     stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
     """Act with exploration."""
@@ -144,7 +144,7 @@ class Play:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw the learning curves of some runs in one picture, mean over the seeds and 95 % confidence band."""
+    """Draw the learning curves of some runs in one picture: means and 95 % bootstrap intervals over the seeds."""
 
     directories: tyro.conf.Positional[Annotated[tuple[Path, ...], _required("DIR...")]]
     """The runs' folders."""
@@ -453,16 +453,19 @@ def _eval(command: Eval) -> None:
         checkpoint=_checkpoint(command.checkpoint),
     )
     returns, lengths = report.evaluation.episode_return, report.evaluation.episode_length
-    per_seed = zip(report.settings.seeds, returns, returns, lengths, strict=True)
-    rows = [
-        (seed, *(f"{x:.2f}" for x in (np.mean(mean), np.std(mean), np.min(all), np.max(all), np.mean(length))))
-        for seed, mean, all, length in [*per_seed, ("all", returns.mean(axis=1), returns, lengths)]
-    ]
+    cells = lambda name, own, steps: (
+        name, *(f"{x:.2f}" for x in (np.mean(own), np.std(own), np.min(own), np.max(own), np.mean(steps))),
+    )  # fmt: skip
+    rows = [cells(*seed) for seed in zip(report.settings.seeds, returns, lengths, strict=True)]
+    if len(rows) > 1:
+        rows.append(cells("all", returns, lengths))
     kind = "stochastic" if command.stochastic else "deterministic"
-    columns = ("seed", "mean return", "deviation", "lowest", "highest", "length")
+    columns = ("seed", "mean return", "deviation over episodes", "lowest", "highest", "length")
     episodes = f"{returns.shape[1]} {kind} episodes for each seed"
     title = f"{report.settings.algorithm} on {report.settings.env}, step {report.step}: {episodes}"
     _listing().print_table(title, columns, rows, right=columns[1:])
+    if len(rows) > 1:
+        print(f"the means of the {len(returns)} seeds deviate by {np.std(returns.mean(axis=1), ddof=1):.2f}")
 
 
 def _play(command: Play) -> None:
@@ -475,6 +478,7 @@ def _play(command: Play) -> None:
         seed=command.seed, checkpoint=_checkpoint(command.checkpoint), deterministic=not command.stochastic,
         max_steps=command.max_steps, fps=command.fps,
     )  # fmt: skip
+    print(f"the policy of seed {played.seed} at step {played.step}")
     for i, (total, length) in enumerate(zip(played.episode_return, played.episode_length, strict=True)):
         print(f"episode {i + 1}: return {total:.1f}, {length} steps")
     if played.path is not None:

@@ -39,6 +39,10 @@ class Played(NamedTuple):
     episode_length: list[int]
     path: Path | None
     """The video; None if there was a window."""
+    seed: int
+    """Whose policy acted."""
+    step: int
+    """Environment steps of the checkpoint."""
 
 
 class Player(NamedTuple):
@@ -58,7 +62,7 @@ def play(
     window: bool | None = None,
     num_episodes: int = 1,
     seed: int | None = None,
-    checkpoint: int | Literal["latest", "best"] = "best",
+    checkpoint: int | Literal["latest", "best"] = "latest",
     deterministic: bool = True,
     max_steps: int = 1000,
     fps: int | None = None,
@@ -106,7 +110,8 @@ def play(
 
         path = Path(out) if out is not None else Path(directory) / "play.gif"
         write_video(list(images()), path, fps)
-    return Played([f.episode_return for f in ends.values()], [f.episode_length for f in ends.values()], path)
+    returns, lengths = [f.episode_return for f in ends.values()], [f.episode_length for f in ends.values()]
+    return Played(returns, lengths, path, opened.settings.seed if seed is None else seed, opened.step)
 
 
 def has_display() -> bool:

@@ -1,3 +1,5 @@
+import dataclasses
+import inspect
 import json
 import os
 import re
@@ -10,12 +12,15 @@ import time
 import numpy as np
 import pytest
 
+import jaxrl
 from jaxrl.algorithms import ALGORITHMS
 from jaxrl.experiment import cli
+from jaxrl.experiment import run as runs
 from jaxrl.experiment.cli import compilation_cache, extract_dynamic, main, parse_grid
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.grid import expand, group
 from jaxrl.experiment.loggers import read_csv
+from jaxrl.experiment.play import play
 from jaxrl.experiment.settings import load, make_settings
 
 
@@ -276,6 +281,31 @@ class TestWithARun:
             assert re.search(rf"^{seed} +{value:.2f} ", text, re.MULTILINE)
         mean = sum(summary["final_return"]) / 2
         assert re.search(rf"^all +{mean:.2f} ", text, re.MULTILINE)
+
+    def test_eval_says_what_deviates(self, ppo_run, monkeypatch, capsys):
+        """A table of one seed had a row of all seeds, with a deviation of 0.00."""
+        returns = np.array([[1.0, 3.0], [6.0, 10.0]])
+        for count in (2, 1):
+            settings = dataclasses.replace(load(ppo_run), num_seeds=count)
+            evaluation = jaxrl.training.Evaluation(returns[:count], np.full((count, 2), 7), np.full((count, 2), True))
+            report = runs.EvaluationReport(settings, 256, evaluation)
+            monkeypatch.setattr(runs, "evaluate_run", lambda *_, report=report, **__: report)
+            assert run("eval", ppo_run) == 0
+            text = capsys.readouterr().out
+            assert re.search(r"^seed +mean return +deviation over episodes +lowest +highest +length *$", text, re.M)
+            # Deviations by hand: of 1, 3 and of 6, 10; of all four, sqrt((16 + 4 + 1 + 25) / 4) = 3.39.
+            assert re.search(r"^0 +2.00 +1.00 +1.00 +3.00 +7.00", text, re.M)
+            assert bool(re.search(r"^1 +8.00 +2.00 +6.00 +10.00 +7.00", text, re.M)) == (count == 2)
+            assert bool(re.search(r"^all +5.00 +3.39 +1.00 +10.00 +7.00", text, re.M)) == (count == 2)
+            # Of the means 2 and 8: 6 / sqrt(2).
+            assert ("the means of the 2 seeds deviate by 4.24" in text) == (count == 2)
+
+    def test_eval_and_play_take_the_same_checkpoint(self, ppo_run, tmp_path, capsys):
+        assert cli.Eval.checkpoint == cli.Play.checkpoint == "latest"
+        for function in (runs.evaluate_run, play):
+            assert inspect.signature(function).parameters["checkpoint"].default == "latest"
+        assert run("play", ppo_run, "--out", tmp_path / "x.gif", "--max-steps", "1") == 0
+        assert "the policy of seed 0 at step 256" in capsys.readouterr().out
 
     def test_eval_of_another_checkpoint_with_other_episodes(self, ppo_run, capsys):
         assert run("eval", ppo_run, "--checkpoint", "192", "--episodes", "3", "--stochastic") == 0
