@@ -2,15 +2,20 @@
 
 The tables are made of the dataclasses themselves, so they are never older than the code. The line ``<!-- presets -->``
 becomes a section for each preset, ``<!-- results:ppo -->`` what the learning benchmarks kept of that algorithm, and
-``<!-- speed -->`` what the benchmarks of speed kept.
+``<!-- speed -->`` what the benchmarks of speed kept. ``<!-- watch:atari -->`` shows the videos of such benchmarks.
 """
 
 import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
-MARKER = re.compile(r"^<!-- (options|results):(\w+) -->$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- (options|results|watch):(\w+) -->$", re.MULTILINE)
+BOOTSTRAP_SINCE = "2026-12"
+"""Pictures of older results have bands by Student's t."""
+INLINE_CODE = re.compile(r"(?<!<pre>)<code>([^<\n]*)</code>")
+WORD = re.compile(r"(?<!\S)(?=\S*[-.])\S{1,42}(?!\S)")
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
@@ -21,9 +26,25 @@ def on_startup(**_: object) -> None:
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the tables in a page."""
-    markdown = MARKER.sub(lambda match: {"options": options, "results": results}[match[1]](match[2]), markdown)
+    made = {"options": options, "results": results, "watch": watch}
+    markdown = MARKER.sub(lambda match: made[match[1]](match[2]), markdown)
     markdown = re.sub(r"^<!-- presets -->$", lambda _: presets(), markdown, flags=re.MULTILINE)
     return re.sub(r"^<!-- speed -->$", lambda _: speed(), markdown, flags=re.MULTILINE)
+
+
+def on_files(files: Any, config: Any, **_: object) -> Any:
+    """Put the pictures of the benchmarks into the site."""
+    from mkdocs.structure.files import File
+
+    for path in sorted([*BENCHMARKS.glob("*.png"), *BENCHMARKS.glob("*.gif")]):
+        files.append(File.generated(config, f"pictures/{path.name}", abs_src_path=str(path)))
+    return files
+
+
+def on_page_content(content: str, **_: object) -> str:
+    """Keep each word of inline code in one piece, as far as it fits on a phone, instead of a break at a hyphen."""
+    words = lambda match: WORD.sub(r'<span class="word">\g<0></span>', match[1])
+    return INLINE_CODE.sub(lambda match: f"<code>{words(match)}</code>", content)
 
 
 def options(name: str) -> str:
@@ -55,9 +76,10 @@ def options(name: str) -> str:
 
 def results(name: str) -> str:
     """Two tables, of what the learning benchmarks measured and of what others report; of each command the newest."""
-    rows = [row for result in _kept() for row in result.get("rows", ())]
-    rows = [row for row in rows if row["algorithm"] == name and not row["failed"]]
-    rows = sorted({row["command"]: row for row in rows}.values(), key=lambda row: (row["env"], -row["total_steps"]))
+    found = [(row, path, result["machine"]["date"]) for path, result in _files() for row in result.get("rows", ())]
+    found = [(row, *of) for row, *of in found if row["algorithm"] == name and not row["failed"]]
+    newest = {row["command"]: (row, *of) for row, *of in found}.values()
+    rows = sorted((row for row, *_ in newest), key=lambda row: (row["env"], -row["total_steps"]))
     if not rows:
         return "Not yet measured."
     measured = [
@@ -84,7 +106,28 @@ def results(name: str) -> str:
             "What others report:",
             _rows(("environment", "return", "steps", "which", "source"), list(dict.fromkeys(published))),
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_curves({path: date for _, path, date in newest})])
+
+
+def _curves(results: dict[Path, str]) -> list[str]:
+    """The learning curves that lie beside results, with what their bands are."""
+    pictures = {path: sorted(BENCHMARKS.glob(f"{path.stem}*.png")) for path in results}
+    if not any(pictures.values()):
+        return []
+    parts = ["Curves of these runs, as the mean over the seeds."]
+    if any(date < BOOTSTRAP_SINCE for path, date in results.items() if pictures[path]):
+        parts[0] += (
+            " Bands in pictures from before December 2026 are confidence intervals by Student's t, which can leave the"
+            " range of the returns; `jaxrl plot` draws bootstrap intervals."
+        )
+    images = [(p, f"Learning curves: {p.stem}") for found in pictures.values() for p in found]
+    return [*parts, *(f"![{text}](../pictures/{path.name}){{ loading=lazy }}" for path, text in images)]
+
+
+def watch(kind: str) -> str:
+    """The videos that lie beside the results of one kind."""
+    images = [(p, p.stem.removeprefix(f"{kind}-").rsplit("-", 3)[0]) for p in sorted(BENCHMARKS.glob(f"{kind}-*.gif"))]
+    return "\n\n".join(f"![{text}](pictures/{path.name}){{ loading=lazy }}\n{text}" for path, text in images)
 
 
 def speed() -> str:
@@ -124,10 +167,14 @@ def presets() -> str:
     return "\n\n".join(sections)
 
 
+def _files() -> list[tuple[Path, dict]]:
+    """All files of results and what they hold, the newest last."""
+    results = [(path, json.loads(path.read_text())) for path in sorted(BENCHMARKS.glob("*.json"))]
+    return sorted(results, key=lambda found: found[1]["machine"]["date"])
+
+
 def _kept() -> list[dict]:
-    """All results, the newest last."""
-    results = (json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json"))
-    return sorted(results, key=lambda result: result["machine"]["date"])
+    return [result for _, result in _files()]
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:

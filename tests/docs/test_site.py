@@ -145,11 +145,55 @@ def test_the_reference_has_every_public_module():
     assert {m for m in listed - modules if not (ROOT / m.replace(".", "/")).is_dir()} == set()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the extra docs")
-def test_the_site_builds_without_a_warning(tmp_path):
-    pytest.importorskip("mkdocstrings")
-    pytest.importorskip("material")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site, built as a reader would."""
+    for package in ("mkdocs", "mkdocstrings", "material", "latex2mathml", "ziamath"):
+        pytest.importorskip(package, reason="needs the extra docs")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "site" / "index.html").exists()
+    return folder
+
+
+def built(site, page):
+    """The HTML that a page of docs/ became."""
+    path = page.relative_to(DOCS).with_suffix("")
+    path = path.parent if path.name == "index" else path
+    return (site / path / "index.html").read_text()
+
+
+def test_the_site_builds_without_a_warning(site):
+    assert (site / "index.html").exists()
+
+
+def test_the_site_needs_no_network(site):
+    loaded = re.compile(r"<(?:script|img|iframe|source)[^>]*\ssrc=[\"']?([^\"' >]+)|<link[^>]*\shref=[\"']?([^\"' >]+)")
+    for page in site.rglob("*.html"):
+        for found in loaded.findall(page.read_text()):
+            url = "".join(found)
+            assert not url.startswith(("http:", "https:", "//")), f"{page.name}: {url}"
+    sheets = [*(ROOT / "docs" / "stylesheets").glob("*.css"), *site.rglob("*.css")]
+    assert len(sheets) >= 3
+    for sheet in sheets:
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", sheet.read_text()), sheet
+
+
+def test_equations_are_there_without_a_script(site):
+    font = (site / "stylesheets" / "STIXTwoMath.woff").read_bytes()
+    assert font.startswith(b"wOFF") and "STIXTwoMath.woff" in (site / "stylesheets" / "site.css").read_text()
+    written = 0
+    for page in DOCS.rglob("*.md"):
+        tex = re.sub(r"\$\$.+?\$\$|(?<!\$)\$[^$\n]+\$", "EQUATION", prose(page), flags=re.DOTALL).count("EQUATION")
+        shown = built(site, page)
+        assert shown.count("<math") >= tex, page.name
+        assert 'class="arithmatex"' not in shown and "\\(" not in re.sub(r"<code.*?</code>", "", shown, flags=re.DOTALL)
+        written += tex
+    assert written > 200
+
+
+def test_names_of_options_stay_in_one_piece(site):
+    shown = built(site, DOCS / "algorithms" / "dqn.md")
+    assert '<code><span class="word">--config.target_update_period</span></code>' in shown
+    assert ".word {\n  white-space: nowrap;" in (site / "stylesheets" / "site.css").read_text()
