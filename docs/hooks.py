@@ -187,5 +187,5 @@ def _rows(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def _code(value: object) -> str:
     if isinstance(value, tuple):
-        value = ",".join(map(str, value))
+        value = ",".join(map(str, value)) or "()"
     return f"`{str(value).lower() if value is None or isinstance(value, bool) else value}`"

@@ -73,7 +73,7 @@ def test_an_algorithm_has_a_page_with_all_of_its_options(name, hooks):
     for field in dataclasses.fields(module.Config):
         row = re.search(rf"^\| `--config.{field.name}` \| `([^`]*)` \|", rendered, re.MULTILINE)
         default = getattr(config, field.name)
-        assert row[1] == (",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower())
+        assert row[1] == ((",".join(map(str, default)) or "()") if isinstance(default, tuple) else str(default).lower())
     for heading in ("Idea", "Equations", "Pseudo-code", "Options", "Measured results", "References"):
         assert f"\n## {heading}\n" in rendered
 
