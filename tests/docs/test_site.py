@@ -134,6 +134,28 @@ def test_results_are_the_newest_of_each_command(hooks, tmp_path, monkeypatch):
     assert hooks.results("iqn") == "Not yet measured."
 
 
+def test_curves_stand_below_the_results_that_they_are_of(hooks, tmp_path, monkeypatch):
+    row = {"algorithm": "ppo", "env": "CartPole-v1", "total_steps": 1, "num_seeds": 1, "mean": 1.0, "deviation": 0.0}
+    row |= {"lowest": 1.0, "published": [], "failed": None}
+    for name, date, algorithm in (
+        ("old", "2026-11-22", "ppo"),
+        ("new", "2026-12-02", "ppo"),
+        ("other", "2026-12-02", "dqn"),
+    ):
+        rows = [row | {"algorithm": algorithm, "command": name}]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"machine": {"date": date}, "rows": rows}))
+        (tmp_path / f"{name}-CartPole-v1.png").write_bytes(b"")
+    monkeypatch.setattr(hooks, "BENCHMARKS", tmp_path)
+    shown = hooks.results("ppo")
+    assert re.findall(r"!\[[^]]*\]\(\.\./pictures/(.*?)\)", shown) == ["old-CartPole-v1.png", "new-CartPole-v1.png"]
+    assert "confidence intervals by Student's t" in shown
+    # Results of the same command that are newer take the place of the old ones, and so do their curves.
+    newer = json.dumps({"machine": {"date": "2026-12-03"}, "rows": [row | {"command": "old"}]})
+    (tmp_path / "newer.json").write_text(newer)
+    shown = hooks.results("ppo")
+    assert "new-CartPole-v1.png" in shown and "old-" not in shown and "Student" not in shown
+
+
 def test_the_reference_has_every_public_module():
     listed = set(
         re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md")), re.MULTILINE)
