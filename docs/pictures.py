@@ -1,40 +1,43 @@
-"""Make the pictures of the quick start anew: ``python docs/pictures.py``, some minutes on two cores.
+"""Make the pictures of the guides anew: ``python docs/pictures.py FOLDER``, some minutes on two cores.
 
-It runs the commands that the page shows, in a folder of its own, and copies what they draw to ``docs/pictures``. The
-pictures of the algorithms' pages are those of ``benchmarks/results`` (``benchmarks/learning.py``, ``atari.py``).
+It runs the commands that the pages show in FOLDER, but for those whose result is there, and copies what they draw to
+``docs/pictures``. The pictures of the algorithms' pages are those of ``benchmarks/results``, which
+``benchmarks/learning.py`` and ``atari.py`` make.
 """
 
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURES = Path(__file__).parent / "pictures"
-COMMANDS = (
-    "train ppo --env CartPole-v1 --total-steps 500000 --num-seeds 4 --out runs/first --no-progress",
-    "train ppo --env Pendulum-v1 --num-seeds 4 --out runs/pendulum --no-progress",
-    "play runs/first --out play.gif --max-steps 200",
-    "plot runs/first runs/pendulum --out both.png",
-    "sweep ppo --env CartPole-v1 --grid learning_rate=1e-4,1e-3,1e-2 --seeds 4 --total-steps 100000 --out runs/sweep",
-)
-MADE = {"runs/first/curve.png": "curve.png", "play.gif": "play.gif", "both.png": "both.png"}
-MADE |= {"runs/sweep/sweep.png": "sweep.png"}
+FIRST = "--total-steps 500000 --num-seeds 4 --out runs/first --no-progress"
+GRID = "--grid learning_rate=1e-4,1e-3,1e-2 --seeds 4 --total-steps 100000"
+COMMANDS = {
+    "runs/first/curve.png": f"train ppo --env CartPole-v1 {FIRST}",
+    "runs/pendulum/curve.png": "train ppo --env Pendulum-v1 --num-seeds 4 --out runs/pendulum --no-progress",
+    "play.gif": "play runs/first --out play.gif --max-steps 100",
+    "both.png": "plot runs/first runs/pendulum --out both.png",
+    "runs/sweep/sweep.png": f"sweep ppo --env CartPole-v1 {GRID} --out runs/sweep",
+}
+"""By what they make."""
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    with tempfile.TemporaryDirectory() as folder:
-        for command in COMMANDS:
+    folder.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(exist_ok=True)
+    for made, command in COMMANDS.items():
+        if not (folder / made).exists():
             print(f"jaxrl {command}", flush=True)
             words = [sys.executable, "-m", "jaxrl", *command.split()]
             subprocess.run(words, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=True)
-        PICTURES.mkdir(exist_ok=True)
-        for made, name in MADE.items():
-            shutil.copy(Path(folder) / made, PICTURES / name)
+        shutil.copy(folder / made, PICTURES / made.removeprefix("runs/").replace("/", "-"))
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit("usage: python docs/pictures.py FOLDER")
+    main(Path(sys.argv[1]))
