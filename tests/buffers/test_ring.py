@@ -90,3 +90,9 @@ def test_distinct_below_never_repeats_and_favours_none(key, bound, n):
 
 def test_distinct_below_of_fewer_than_are_wanted_takes_all(key):
     assert set(np.asarray(distinct_below(key, 50, jnp.int32(3))).tolist()) == {0, 1, 2}
+
+
+def test_the_turn_of_distinct_numbers_does_not_depend_on_what_is_turned(key):
+    draw = jax.jit(jax.vmap(lambda key: distinct_below(key, 8, jnp.int32(24))[0]))
+    counts = np.bincount(draw(jax.random.split(key, 6000)), minlength=24)
+    assert stats.chisquare(counts).pvalue > 1e-3

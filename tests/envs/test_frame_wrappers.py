@@ -80,3 +80,39 @@ def test_the_contract_is_kept_and_replay_stores_frames_once(key):
     assert agent.feed.buffer.nbytes < plain.feed.buffer.nbytes
     out = jax.jit(training.make_train(agent, env, 64, num_intervals=1, eval_episodes=2))(key, agent.hyperparameters)
     assert np.isfinite(out.evaluation.episode_return).all()
+
+
+def drawn():
+    """A state and observation of the numbers that the keys of the steps gave, and of the actions taken."""
+
+    def step(state, action, key):
+        count, numbers = state
+        numbers = numbers.at[count].set(jax.random.uniform(key))
+        return (count + 1, numbers), transition_step(jnp.append(numbers, action), 1.0, False)
+
+    box = spaces.Box(-np.inf, np.inf, (9,), np.float32)
+    reset = lambda key: ((0, jnp.zeros(8)), jnp.zeros(9))
+    return Environment("drawn", box, spaces.Discrete(3), reset, step)
+
+
+def test_every_skipped_step_has_a_key_of_its_own(key):
+    numbers = play(frame_skip(drawn(), 4), [1, 1], key)[1].observation[-1, :8]
+    assert len(set(np.asarray(numbers).tolist())) == 8
+
+
+def test_what_sticks_does_not_depend_on_what_the_step_draws(key):
+    def one(key):
+        env = sticky_actions(drawn(), 0.5)
+        observation = env.step(env.reset(key)[0], jnp.int32(2), key)[1].observation
+        return observation[0], observation[8]
+
+    number, taken = jax.jit(jax.vmap(one))(jax.random.split(key, 1000))
+    assert abs(np.mean(number[taken == 0]) - 0.5) < 0.06 and abs(np.mean(taken == 0) - 0.5) < 0.08
+
+
+def test_a_skip_stops_at_a_truncation_and_a_stack_moves_by_whole_frames(key):
+    _, timesteps = play(frame_skip(time_limit(told(), 5), 3), [1, 2], key)
+    np.testing.assert_array_equal(timesteps.reward, [1 + 2 + 3, 4 + 5])
+    np.testing.assert_array_equal(timesteps.truncated, [False, True])
+    _, timesteps = play(frame_stack(told(), 2), [1, 2, 1], key)
+    np.testing.assert_array_equal(timesteps.observation[2], [2, -2, 2, 3, -3, 1])

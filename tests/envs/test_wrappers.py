@@ -199,3 +199,29 @@ def test_the_parts_of_a_product_of_actions_are_rescaled():
     np.testing.assert_allclose(action["a"], [3.0])
     assert action["b"][0] == 3
     np.testing.assert_array_equal(action["b"][1], [0, 1])
+
+
+def random_numbers():
+    """Starts at a random number, steps to another and gets a third, which are those of the keys; cut off at once."""
+
+    def step(state, action, key):
+        number = jax.random.uniform(key)
+        return number, transition_step(number[None], number, False, True)
+
+    def reset(key):
+        return jax.random.uniform(key), jax.random.uniform(key)[None]
+
+    space = spaces.Box(0, 1, (1,), np.float32)
+    return Environment("random numbers", space, spaces.Discrete(2), reset, step)
+
+
+def test_a_step_and_the_reset_after_it_have_keys_of_their_own(key):
+    state, timestep = auto_reset(random_numbers()).step(jnp.float32(0), 0, key)
+    assert len({float(timestep.reward), float(timestep.observation[0]), float(jax.random.uniform(key))}) == 3
+    assert state == timestep.observation[0] != timestep.next_observation[0]
+
+
+def test_training_reports_the_raw_reward_and_learns_from_the_transformed(counting, key):
+    env = for_training(counting(), reward_transform=lambda reward: -10 * reward)
+    _, timestep = env.step(env.reset(key)[0], 0, key)
+    assert (timestep.reward, timestep.info["episode_return"], timestep.info["episode_length"]) == (-20, 2, 1)

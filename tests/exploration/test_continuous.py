@@ -69,3 +69,9 @@ def test_random_actions_come_with_their_probability_and_are_uniform(key):
         assert stats.kstest(column, "uniform", (-1, 2)).pvalue > 1e-3
     np.testing.assert_array_equal(random_action(key, action, 0.0), action)
     assert (random_action(key, action, 1.0) <= 1.0).all()
+
+
+def test_whether_an_action_is_random_says_nothing_of_it(key):
+    action = random_action(key, jnp.full((4000, 1), 5.0), 0.5)
+    chosen = np.asarray(action)[np.asarray(action) < 5]
+    assert stats.kstest(chosen, "uniform", args=(-1, 2)).pvalue > 1e-3

@@ -47,12 +47,13 @@ def run(arguments: list[str], limit: float | None, output: int) -> int | None:
             sys.stderr.flush()
         finally:
             os._exit(status)
-    end = None if limit is None else time.monotonic() + limit
+    end, parent = None if limit is None else time.monotonic() + limit, os.getppid()
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        if end is not None and time.monotonic() > end:
+        # Nobody waits for the answer any more if the parent was killed.
+        if os.getppid() != parent or (end is not None and time.monotonic() > end):
             os.killpg(pid, 9)
             os.waitpid(pid, 0)
             return None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, SquashedGaussian
+from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, Product, SquashedGaussian
 
 
 def _categoricals(rng, shape=(6, 4)):
@@ -249,3 +249,9 @@ def test_the_divergence_of_squashed_gaussians_is_an_expectation_over_samples(rng
     draws = DiagonalGaussian(m, s).log_prob(u) - DiagonalGaussian(n, t).log_prob(u)
     error = jnp.std(draws, 0) / jnp.sqrt(len(draws))
     assert np.all(np.abs(p.kl_divergence(q) - jnp.mean(draws, 0)) < 4.5 * error + 1e-5)
+
+
+def test_parts_of_a_product_are_drawn_apart(key):
+    part = DiagonalGaussian(jnp.zeros(3), jnp.zeros(3))
+    first, second = Product((part, part)).sample(seed=key)
+    assert not np.any(first == second)

@@ -104,3 +104,10 @@ def test_every_layer_of_a_noisy_head_has_noise_of_its_own(key, noise, dueling, o
     gradient = jax.grad(lambda p: jnp.sum(jnp.sin(head.apply(p, many, Noise(key)))))(params)["params"]
     for layer in gradient.values():
         assert np.any(layer["kernel_sigma"] != 0) and np.any(layer["bias_sigma"] != 0)
+
+
+def test_no_two_layers_of_a_head_are_given_the_same_noise(key):
+    head = QHead(2, True, 3, hidden_sizes=(6,), noise="factorised")
+    normals = np.concatenate([n.ravel() for n in head._draws(jnp.ones((3, INPUTS)), Noise(key), (2, 1))])
+    assert len(normals) == (INPUTS + 6 + 6 + 2 * 3) + (INPUTS + 6 + 6 + 3)
+    assert len(np.unique(normals)) == len(normals)

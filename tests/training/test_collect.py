@@ -186,3 +186,11 @@ def test_random_continuous_actions_fill_the_unit_interval_in_every_dimension(key
     for column in action.T:
         assert stats.kstest(column, "uniform", args=(-1, 2)).pvalue > 1e-3
     assert abs(np.corrcoef(action.T)[0, 1]) < 0.05
+
+
+def test_random_actions_are_those_that_the_mask_allows(key):
+    space = spaces.Dict(action_mask=spaces.MultiBinary(4), x=spaces.Box(0, 1, (1,)))
+    choose = at_random(_agent(dataclasses.replace(_corridor(spaces.Discrete(4)), observation_space=space)))
+    allowed = jnp.tile(jnp.array([[1, 0, 1, 0], [0, 0, 0, 1]], jnp.int8), (500, 1))
+    action = np.asarray(choose({"action_mask": allowed, "x": jnp.zeros((1000, 1))}, (), key)[0])
+    assert set(action[::2].tolist()) == {0, 2} and set(action[1::2].tolist()) == {3}
