@@ -14,9 +14,39 @@ def tests_of(file: str) -> str:
     return file.replace("jaxrl/losses/", "tests/losses/test_")
 
 
+LIKELY = {
+    "n_step": "test_n_step_return_by_hand", "n_step_beyond": "test_n_step_return_is_the_loop",
+    "gae": "test_gae_by_hand",
+    "lambda_returns": "test_lambda_returns_are_the_definition", "vtrace": "test_vtrace_against_a_loop",
+    "surrogate": "test_clipped_surrogate_by_hand", "smooth": "test_the_smooth_clamp_against_rl_games",
+    "kl_direction": "test_the_expectation_of_approximate_kl_is_the_kl", "adapt": "test_adapting_to_a_divergence",
+    "normalize_variance": "test_normalize_is_numpys_standard_score",
+    "normalize_own": "test_shards_have_the_mean_and_the_deviation_of_the_whole",
+    "masked_mean": "test_masked_mean_by_hand",
+    "masked_mean_reads": "test_masked_values_do_not_matter_even_where_they_are_not_finite",
+    "masked_mean_own": "test_the_mean_of_the_shards_of_a_mean_is_that_of_the_whole",
+    "natural_step": "test_the_natural_step_has_the_divergence_it_may_have",
+    "backtrack": "test_backtracking_takes_the_first_step_that_will_do",
+    "backtrack_one": "test_the_old_parameters_are_kept_if_no_step_will_do",
+    "projection": "test_the_support_may_be_uneven_and_of_another_size",
+    "categorical_terminal": "test_categorical_target_by_hand", "categorical_kl": "test_kl_is_the_definition",
+    "midpoint": "test_midpoint_taus", "quantile": "test_quantile_huber_is_the_loop", "huber": "test_huber_by_hand",
+    "double_q": "test_double_q_learning_values_the_action_that_the_other_network_prefers",
+    "soft_value": "test_soft_values_are_stable",
+    "munchausen_clip": "test_the_munchausen_bonus_is_clipped_in_units_of_q",
+    "munchausen_hard": "test_munchausen_by_hand", "clipped_value": "test_clipped_value_loss_by_hand",
+    "two_hot": "test_two_hot_values_come_back",
+    "subset": "test_the_minimum_of_a_subset_is_that_of_one_pair_for_the_whole_batch",
+    "drop": "test_truncation_leaves_out_the_largest_of_the_mixture", "soft_target": "test_target_by_hand",
+    "temperature": "test_the_temperature_rises_where_the_entropy_is_too_low",
+}  # fmt: skip
+"""Test that likely notices a mutant first, by the beginning of the mutant's name."""
+
+
 def mutant(name: str, file: str, old: str, new: str, kind: str) -> Mutant:
     """A mutant that the tests of its own file must catch."""
-    return Mutant(f"losses/{name}", file, old, new, kind, tests_of(file))
+    first = LIKELY[max((prefix for prefix in LIKELY if name.startswith(prefix)), key=len)]
+    return Mutant(f"losses/{name}", file, old, new, kind, f"{tests_of(file)}::{first} {tests_of(file)}")
 
 
 MUTANTS = [

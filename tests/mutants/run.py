@@ -15,6 +15,7 @@ import collections
 import compileall
 import concurrent.futures
 import contextlib
+import fcntl
 import fnmatch
 import json
 import os
@@ -170,8 +171,10 @@ def read_outcomes() -> dict[str, dict[str, str]]:
 def keep_outcome(mutant: Mutant, outcome: str) -> None:
     """Add one outcome to those kept."""
     OUTCOMES.parent.mkdir(exist_ok=True)
-    outcomes = read_outcomes() | {mutant.id: {"fingerprint": mutant.fingerprint(), "outcome": outcome}}
-    OUTCOMES.write_text(json.dumps(outcomes, indent=1, sort_keys=True))
+    with OUTCOMES.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other parts may be run at the same time
+        outcomes = read_outcomes() | {mutant.id: {"fingerprint": mutant.fingerprint(), "outcome": outcome}}
+        OUTCOMES.write_text(json.dumps(outcomes, indent=1, sort_keys=True))
 
 
 def outcome_of(mutant: Mutant, known: dict[str, dict[str, str]]) -> str:
