@@ -67,3 +67,13 @@ def test_vectors_are_all_but_masks_and_images():
     assert back["privileged"][0, 0] == 2
     assert back["image"].dtype == jnp.uint8
     np.testing.assert_array_equal(back["action_mask"], observation()["action_mask"])
+
+
+def test_the_actor_is_not_shown_the_privileged_and_nobody_mask_and_target():
+    space = spaces.Dict({**SPACE.spaces, "auxiliary": VECTOR})
+    seen = observations.sides(space, spaces.MultiDiscrete([2, 3]))
+    given = {**observation(), "auxiliary": jnp.ones((1, 3))}
+    for side, names in ((seen.actor, ["image", "vector"]), (seen.critic, ["image", "privileged", "vector"])):
+        assert list(side.space.spaces) == list(side.sees(given)) == names
+    np.testing.assert_array_equal(seen.allowed(given), [[True, False, True, True, False]])
+    assert observations.sides(VECTOR, spaces.Discrete(2)).allowed(None) is None

@@ -114,3 +114,10 @@ def test_adam_has_its_epsilon_beside_the_root():
     np.testing.assert_allclose(first, 3.0 / (3.0 + 0.01), rtol=1e-5)
     m, v = (0.9 * 0.3 + 0.1 * 0.1) / (1 - 0.81), (0.999 * 0.009 + 0.001 * 0.01) / (1 - 0.998001)
     np.testing.assert_allclose(second, m / (np.sqrt(v) + 0.01), rtol=1e-4)
+
+
+def test_weight_decay_adds_the_parameters_to_the_clipped_gradient():
+    after = _step(learning_rate=0.1, max_grad_norm=2.5, weight_decay=0.5)
+    np.testing.assert_allclose(after.params["a"], [1 - 0.1 * (3 * 0.5 + 0.5), 1 - 0.1 * 0.5], rtol=1e-6)
+    np.testing.assert_allclose(after.params["b"], [[10 - 0.1 * (-4 * 0.5 + 5)]], rtol=1e-6)
+    np.testing.assert_allclose(after.grad_norm, 5.0, rtol=1e-6)

@@ -225,3 +225,16 @@ def test_training_reports_the_raw_reward_and_learns_from_the_transformed(countin
     env = for_training(counting(), reward_transform=lambda reward: -10 * reward)
     _, timestep = env.step(env.reset(key)[0], 0, key)
     assert (timestep.reward, timestep.info["episode_return"], timestep.info["episode_length"]) == (-20, 2, 1)
+
+
+def test_either_of_two_limits_truncates(counting, key):
+    for env in (time_limit(time_limit(counting(9), 2), 4), time_limit(time_limit(counting(9), 4), 2)):
+        np.testing.assert_array_equal(play(env, 2, key).truncated, [False, True])
+
+
+@pytest.mark.parametrize("wrap", [flatten_observation, lambda env: select_observation(env, (0,))])
+def test_the_true_successor_survives_a_wrapper_outside_of_the_reset(counting, key, wrap):
+    inner, outer = (play(env, 3, key) for env in (auto_reset(counting(2)), wrap(auto_reset(counting(2)))))
+    np.testing.assert_allclose(outer.next_observation, inner.next_observation)
+    np.testing.assert_allclose(outer.observation, inner.observation)
+    assert outer.next_observation[1, 0] >= 2 > outer.observation[1, 0]

@@ -126,3 +126,16 @@ def test_exploration_does_not_broadcast(key, explore):
     for bad in (jnp.full((3, 1), 0.5), jnp.full((4,), 0.5), jnp.full((1, 3), 0.5)):
         with pytest.raises(AssertionError):
             explore(key, jnp.zeros((3, 4)), bad)
+
+
+def test_a_random_action_is_an_allowed_one_and_does_not_depend_on_being_random(key):
+    # The best action, 1, is allowed everywhere.
+    allowed = jnp.tile(jnp.array([[True, True, False, True], [False, True, True, False]]), (2000, 1))
+    q = jnp.where(allowed, jnp.array([0.0, 9.0, 0.0, 0.0]), -jnp.inf)
+    got = np.asarray(jax.jit(epsilon_greedy)(key, q, 0.6, allowed))
+    # Three actions, and two: the best is drawn at random too.
+    for row, (actions, epsilon) in enumerate((((0, 1, 3), 0.6), ((1, 2), 0.6))):
+        shares = [np.mean(got[row::2] == a) for a in actions]
+        want = [epsilon / len(actions) + (1 - epsilon) * (a == 1) for a in actions]
+        np.testing.assert_allclose(shares, want, atol=0.045)
+        assert sum(shares) == 1

@@ -118,3 +118,8 @@ def test_shards_have_the_mean_and_the_deviation_of_the_whole(rng):
     x, mask = rng.normal(2, 3, (8, 5)).astype(np.float32), rng.random((8, 5)) < 0.7
     got = jax.vmap(lambda x, m: normalize(x, m, axis_name="i"), axis_name="i")(x, mask)
     np.testing.assert_allclose(got, normalize(x, mask), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("value", "kl", "want"), [(1.2e-8, 1.0, 1e-8), (0.9e8, 0.0, 1e8), (1.0, 1.0, 1 / 1.5)])
+def test_what_adapts_stays_where_something_leads_back_from(value, kl, want):
+    np.testing.assert_allclose(adapt_to_kl(jnp.float32(value), kl, 0.01, above=1 / 1.5, below=1.5), want, rtol=1e-6)

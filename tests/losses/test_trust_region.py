@@ -79,3 +79,10 @@ def test_the_old_parameters_are_kept_if_no_step_will_do():
     np.testing.assert_array_equal(search.params, params)
     assert not search.accepted
     assert search.fraction == 0
+
+
+def test_so_many_steps_are_tried_and_no_more():
+    # Of 1, 1/2, 1/4 and 1/8 none will do, 1/16 would.
+    search = jax.jit(lambda n: backtrack(lambda p: p[0] <= 0.07, jnp.zeros(1), -jnp.ones(1), 0.5, n))
+    assert not search(4).accepted and search(4).params == 0
+    assert search(5).accepted and search(5).fraction == 1 / 16

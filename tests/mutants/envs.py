@@ -100,7 +100,7 @@ MUTANTS = [
     # Adapters.
     mutant("gymnax_limit_of_the_state_before", GYMNAX, "env.is_truncated(new_state, params)",
            "env.is_truncated(state, params)", "window",
-           "tests/envs/test_gymnax_adapter.py::test_the_time_limit_is_separated_from_the_termination"),
+           "tests/envs/test_gymnax_adapter.py::test_the_time_limit_of_gymnax_truncates"),
     mutant("gymnax_limit_terminates", GYMNAX, "max_steps_in_episode=limit + 1)", "max_steps_in_episode=limit)", "end",
            "tests/envs/test_gymnax_adapter.py::test_the_time_limit_is_separated_from_the_termination"),
     mutant("gymnax_both_ends", GYMNAX, "jnp.asarray(truncated, bool) & ~terminated", "jnp.asarray(truncated, bool)",

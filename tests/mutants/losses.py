@@ -143,8 +143,6 @@ MUTANTS = [
     # Actor-critics.
     mutant("subset_of_first", CRITICS, "values[jax.random.permutation(key, values.shape[0])[:size]]", "values[:size]",
            "key"),
-    mutant("subset_of_the_best", CRITICS, "    return jnp.min(values, axis=0)\n",
-           "    return jnp.min(jnp.sort(values, axis=0)[-size:], axis=0)\n", "formula"),
     mutant("drop_in_all", CRITICS, "critics * (atoms - drop))", "critics * atoms - drop)", "window"),
     mutant("drop_smallest", CRITICS, "-jax.lax.top_k(-mixture, ", "jax.lax.top_k(mixture, ", "sign"),
     mutant("soft_target_entropy_at_end", CRITICS,

@@ -94,7 +94,7 @@ MUTANTS = [
            "(1.0 - self.momentum) * old + self.momentum * jax.lax.stop_gradient(new)", "weight"),
     mutant("renorm_evaluates_by_the_batch", "batch_renorm", "        if not train:\n", "        if False:\n",
            "statistics"),
-    mutant("dropout_after_normalisation", "actor_critic", "x = nn.Dense(size)(renormalize(x))",
+    mutant("renorm_after_the_layer", "actor_critic", "x = nn.Dense(size)(renormalize(x))",
            "x = renormalize(nn.Dense(size)(x))", "formula"),
     mutant("bytes_divided_by_256", "torsos", "(1 / 255 if", "(1 / 256 if", "precision"),
 ]  # fmt: skip

@@ -104,8 +104,7 @@ MUTANTS = [
     mutant("block_of_one_count", TRAIN, "one(state, start.add(offset), sums)", "one(state, start, sums)", "key",
            f"{TRAIN_TESTS}::test_more_iterations_than_a_block_of_random_numbers"),
     mutant("clock_without_the_prefill", TRAIN, "return self.prefill_steps + iteration.as_float() *",
-           "return iteration.as_float() *", "formula", f"{TRAIN_TESTS}::test_schedules_follow_the_environment_steps "
-           f"{TRAIN_TESTS}::test_steps_are_counted_exactly"),
+           "return iteration.as_float() *", "formula", ITERATION_TESTS),
     mutant("last_iteration_cut", TRAIN, "-(-(self.total_steps - self.prefill_steps) // self.steps_per_iteration)",
            "(self.total_steps - self.prefill_steps) // self.steps_per_iteration", "window",
            f"{TRAIN_TESTS}::test_steps_are_counted_exactly"),

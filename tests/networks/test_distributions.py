@@ -158,6 +158,7 @@ def test_gaussian_with_one_deviation_for_the_whole_batch(rng):
     log_std = np.array([-0.5, 0.0, 0.7], np.float32)
     shared, full = DiagonalGaussian(mean, log_std), DiagonalGaussian(mean, np.broadcast_to(log_std, mean.shape))
     np.testing.assert_allclose(shared.entropy(), full.entropy())
+    assert shared.entropy().shape == full.entropy().shape == mean.shape[:-1]
     np.testing.assert_allclose(shared.log_prob(other), full.log_prob(other))
     np.testing.assert_allclose(
         shared.kl_divergence(shared._replace(mean=other)), full.kl_divergence(full._replace(mean=other))

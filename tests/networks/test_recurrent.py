@@ -86,7 +86,7 @@ def test_cells_on_top_of_each_other_beside_what_the_torso_begins_with(key, cell,
         concat_output=True, layers=3,
     )  # fmt: skip
     x, start = jax.random.normal(key, (T, B, N)), initial_carry(cell, H, B, 3)
-    start = jax.tree.map(lambda c: c + 0.3, start)
+    start = tuple(jax.tree.map(lambda c, i=i: c + 0.3 - 0.2 * i, layer) for i, layer in enumerate(start))
     begins = jnp.zeros((T, B), bool).at[3, 0].set(True)
     params = jax.jit(torso.init)(key, x, start)
     got, last = jax.jit(torso.apply)(params, x, start, begins)
@@ -106,3 +106,12 @@ def test_cells_on_top_of_each_other_beside_what_the_torso_begins_with(key, cell,
 def test_memory_is_kept_at_the_start(key):
     params = Recurrent("lstm", H).init(key, jnp.ones((1, 1, N)), initial_carry("lstm", H, 1))["params"]
     np.testing.assert_array_equal(params["Dense_0"]["bias"].reshape(4, H), np.array([[0], [1], [0], [0]]) * np.ones(H))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_every_gate_begins_with_weights_of_its_own(cell, key):
+    gates = 4 if cell == "lstm" else 3
+    params = jax.jit(Recurrent(cell, H).init)(key, jnp.ones((1, 1, N)), initial_carry(cell, H, 1))["params"]
+    for kernel in (params["recurrent_kernel"], params["Dense_0"]["kernel"]):
+        each = jnp.split(kernel, gates, axis=1)
+        assert all(not np.any(each[i] == each[j]) for i in range(gates) for j in range(i))

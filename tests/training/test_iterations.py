@@ -11,9 +11,11 @@ from jaxrl.buffers.buffer import Buffer
 from jaxrl.counters import Counter
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.wrappers import for_training
+from jaxrl.schedules import linear
 from jaxrl.training.iterations import init_state, iterate, prefill_steps
 from jaxrl.training.keys import Purpose, key_for
 from jaxrl.training.metrics import EpisodeSums
+from jaxrl.training.train import make_train
 from jaxrl.types import Algorithm, Info, OffPolicy, OnPolicy, Sample
 
 ENVS = 2
@@ -137,3 +139,11 @@ def test_a_rollout_has_the_carry_before_it_and_reports_what_was_cut_off():
     np.testing.assert_array_equal(entries(outcomes[-1].agent["updates"])[:, 1], [0, 1])
     assert [int(out.episodes.count) for out in outcomes] == [ENVS, ENVS]
     assert [float(out.episodes.total_length) for out in outcomes] == [3 * ENVS, 3 * ENVS]
+
+
+def test_the_clock_of_schedules_and_reports_counts_the_prefill():
+    train = make_train(recording(OFF_POLICY), noisy(), 100)
+    hp = linear(0.0, 1000.0, steps=1000)
+    # Two environments: three steps before the first iteration, and three in each.
+    for iterations in (0, 2):
+        assert train._resolve(hp, Counter.zero().add(iterations)) == train.steps_after(iterations) == 6 + 6 * iterations
