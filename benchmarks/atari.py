@@ -296,7 +296,7 @@ def table(result: dict[str, Any]) -> str:
         summary, bar = row["summary"], "" if row["mean_at_least"] is None else f">= {row['mean_at_least']:g}"
         holds = {True: "yes", False: "NO", None: ""}[row["holds"]]
         lines.append(
-            f"{start} {best:.1f} ({at:,}) | {row['mean']:.1f} ± {row['deviation']:.1f} | {bar} | {holds} "
+            f"{start} {best:.1f} ({at:,}) | {row['mean']:.1f}{learning.over_seeds(row)} | {bar} | {holds} "
             f"| {summary['steps_per_second']:,.0f} | {summary['wall_seconds'] / 60:.0f} |"
         )
     lines += ["", "| published for | value | steps | which return | source |", "|---|---|---|---|---|"]

@@ -158,7 +158,7 @@ def table(result: dict[str, Any]) -> str:
         training = "" if row["last_training_return"] is None else f"{row['last_training_return']:.1f}"
         summary, holds = row["summary"], {True: "yes", False: "NO", None: ""}[row["holds"]]
         lines.append(
-            f"{start} {row['mean']:.1f} ± {row['deviation']:.1f} | {row['lowest']:.1f} | {training} | {_bar(row)} "
+            f"{start} {row['mean']:.1f}{over_seeds(row)} | {row['lowest']:.1f} | {training} | {_bar(row)} "
             f"| {holds} | {summary['steps_per_second']:,.0f} | {summary['wall_seconds']:.1f} "
             f"| {summary['compile_seconds']:.1f} |"
         )
@@ -169,6 +169,11 @@ def table(result: dict[str, Any]) -> str:
             steps = "" if p.steps is None else f"{p.steps:,}"
             lines.append(f"| {name} | {p.value:g}{deviation} | {steps} | {p.kind} | {p.source} |")
     return "\n".join(lines) + "\n"
+
+
+def over_seeds(row: dict[str, Any]) -> str:
+    """The deviation over the seeds, where there are several."""
+    return f" ± {row['deviation']:.1f}" if row["num_seeds"] > 1 else ""
 
 
 def _bar(row: dict[str, Any]) -> str:

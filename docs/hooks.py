@@ -82,9 +82,10 @@ def results(name: str) -> str:
     rows = sorted((row for row, *_ in newest), key=lambda row: (row["env"], -row["total_steps"]))
     if not rows:
         return "Not yet measured."
+    over_seeds = lambda row: f" ± {row['deviation']:.1f}" if row["num_seeds"] > 1 else ""
     measured = [
         (
-            row["env"], f"{row['total_steps']:,}", str(row["num_seeds"]), f"{row['mean']:.1f} ± {row['deviation']:.1f}",
+            row["env"], f"{row['total_steps']:,}", str(row["num_seeds"]), f"{row['mean']:.1f}{over_seeds(row)}",
             f"{row['lowest']:.1f}", f"`{row['command']}`",
         )
         for row in rows

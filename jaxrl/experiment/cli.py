@@ -512,11 +512,13 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
     rows = [
         (
             *map(sweeps.text, s.values.values()),
-            *(f"{x:.2f}" for x in (s.mean, s.final_return.std(), s.final_return.min())),
+            f"{s.mean:.2f}",
+            f"{s.final_return.std(ddof=1):.2f}" if command.seeds > 1 else "",
+            f"{s.final_return.min():.2f}",
         )
         for s in result.settings
     ]
-    measured = ("mean final return", "deviation", "lowest seed")
+    measured = ("mean final return", "deviation over seeds", "lowest seed")
     title = f"{command.algorithm} on {command.env}, {command.seeds} seeds, best first ({result.seconds:.1f} s)"
     _listing().print_table(title, (*names, *measured), rows, right=measured)
     print(f"\nthe sweep is in {result.directory}")

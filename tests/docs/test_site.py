@@ -148,7 +148,7 @@ def test_curves_stand_below_the_results_that_they_are_of(hooks, tmp_path, monkey
     monkeypatch.setattr(hooks, "BENCHMARKS", tmp_path)
     shown = hooks.results("ppo")
     assert re.findall(r"!\[[^]]*\]\(\.\./pictures/(.*?)\)", shown) == ["old-CartPole-v1.png", "new-CartPole-v1.png"]
-    assert "confidence intervals by Student's t" in shown
+    assert "confidence intervals by Student's t" in shown and "| 1 | 1 | 1.0 | 1.0 |" in shown
     # Results of the same command that are newer take the place of the old ones, and so do their curves.
     newer = json.dumps({"machine": {"date": "2026-12-03"}, "rows": [row | {"command": "old"}]})
     (tmp_path / "newer.json").write_text(newer)

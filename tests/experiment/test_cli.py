@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxrl
 from jaxrl.algorithms import ALGORITHMS
-from jaxrl.experiment import cli
+from jaxrl.experiment import cli, grid
 from jaxrl.experiment import run as runs
 from jaxrl.experiment.cli import compilation_cache, extract_dynamic, main, parse_grid
 from jaxrl.experiment.errors import UserError
@@ -299,6 +300,16 @@ class TestWithARun:
             assert bool(re.search(r"^all +5.00 +3.39 +1.00 +10.00 +7.00", text, re.M)) == (count == 2)
             # Of the means 2 and 8: 6 / sqrt(2).
             assert ("the means of the 2 seeds deviate by 4.24" in text) == (count == 2)
+
+    @pytest.mark.parametrize(("returns", "shown"), [([3.0], "3.00 +3.00"), ([1.0, 3.0], "2.00 +1.41 +1.00")])
+    def test_a_sweep_says_what_deviates(self, returns, shown, monkeypatch, capsys):
+        setting = grid.Setting({"clip": 0.1}, make_settings("ppo", "CartPole-v1"), np.array(returns))
+        result = grid.SweepResult(Path("runs/x"), [setting], 1.0)
+        monkeypatch.setattr(grid, "sweep", lambda *_, **__: result)
+        words = ("--grid", "clip=0.1", "--seeds", len(returns), "--total-steps", "64")
+        assert run("sweep", "ppo", "--env", "CartPole-v1", *words) == 0
+        text = capsys.readouterr().out
+        assert "deviation over seeds" in text and re.search(rf"^0.1 +{shown} *$", text, re.M)
 
     def test_eval_and_play_take_the_same_checkpoint(self, ppo_run, tmp_path, capsys):
         assert cli.Eval.checkpoint == cli.Play.checkpoint == "latest"
