@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -12,7 +16,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl import threads
+from jaxrl import algorithms, threads
+from jaxrl.types import Algorithm
 
 # Before anything uses JAX, and for the processes that tests start.
 threads.set_pool_size(max(threads.FEWEST, threads.available_cores()))
@@ -26,6 +31,9 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+# Traces and programs are many objects, of which few are garbage: looking for it took a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
+
 # XLA's older code generator for the CPU compiles these small programs in a third of the time.
 QUICK_COMPILATION = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
 
@@ -37,6 +45,60 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
         os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))
+
+
+@pytest.fixture(scope="session")
+def compiled_algorithms() -> Iterator[None]:
+    """Compile ``init`` and ``update`` as one program each where a test calls them outside of one.
+
+    JAX would compile every primitive of them by itself, which took most of the time of many tests. Within a program they
+    are traced as they are (``inline``).
+    """
+    plain = Algorithm.__init__
+
+    def with_compiled_functions(self: Algorithm, *args: Any, **kwargs: Any) -> None:
+        plain(self, *args, **kwargs)
+        for name in ("init", "update"):
+            object.__setattr__(self, name, jax.jit(getattr(self, name), inline=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Algorithm, "__init__", with_compiled_functions)
+        yield
+
+
+def made_once(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
+    """``make`` of an algorithm, which returns the same record, and so the same programs, for equal arguments."""
+    made: dict[bytes, Algorithm] = {}
+
+    @functools.wraps(make)
+    def shared(*args: Any, **kwargs: Any) -> Algorithm:
+        try:
+            arguments = pickle.dumps((args, kwargs))
+        except (pickle.PicklingError, AttributeError, TypeError):  # a function of the test's own
+            return make(*args, **kwargs)
+        if arguments not in made:
+            made[arguments] = make(*args, **kwargs)
+        return made[arguments]
+
+    return shared
+
+
+@pytest.fixture(scope="session")
+def shared_make(compiled_algorithms: None) -> dict[Any, tuple[Any, Any]]:
+    """Each algorithm's module with its own ``make`` and the one that makes equal algorithms once."""
+    modules = [algorithms.get(name) for name in algorithms.NAMES]
+    return {module: (module.make, made_once(module.make)) for module in modules}
+
+
+@pytest.fixture(autouse=True)
+def algorithms_made_once(request: pytest.FixtureRequest, shared_make: dict[Any, tuple[Any, Any]]) -> Iterator[None]:
+    """Let tests share algorithms of equal configuration, except those that replace parts of the library."""
+    replaces = "monkeypatch" in request.fixturenames
+    for module, (own, shared) in shared_make.items():
+        module.make = own if replaces else shared
+    yield
+    for module, (own, _) in shared_make.items():
+        module.make = own
 
 
 @pytest.fixture(scope="module")
