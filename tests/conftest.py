@@ -51,8 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def compiled_algorithms() -> Iterator[None]:
     """Compile ``init`` and ``update`` as one program each where a test calls them outside of one.
 
-    JAX would compile every primitive of them by itself, which took most of the time of many tests. Within a program they
-    are traced as they are (``inline``).
+    JAX would compile every primitive of them by itself, which took most of the time of many tests. Within a program
+    they are traced as they are (``inline``).
     """
     plain = Algorithm.__init__
 
