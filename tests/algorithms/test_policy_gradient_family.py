@@ -1,6 +1,7 @@
 """Updates of the policy-gradient family, each against what defines it."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -15,6 +16,7 @@ from jaxrl.losses.v_trace import vtrace
 from jaxrl.training import memory
 from jaxrl.types import Rollout, Spec, Transition
 
+slow = lambda *of: pytest.param(*of, marks=pytest.mark.slow)
 T, B = 6, 8
 SPEC = Spec("test", spaces.Box(-9, 9, (2,), np.float32), spaces.Discrete(3))
 SIZES = {"num_envs": B, "rollout_length": T, "hidden_sizes": (4,)}
@@ -28,20 +30,26 @@ def rollout_of(agent, state, rng, num_envs=B, hp=None):
     inside = ~(terminated | truncated)[:-1, :, None]
     successor[:-1] = np.where(inside, observation[1:], successor[:-1])
 
+    action, extras = playing(agent, num_envs)(state, observation, hp)
+    transitions = Transition(observation, action, reward, terminated, truncated, successor)
+    return Rollout(transitions, extras, agent.initial_carry(num_envs))
+
+
+@functools.cache
+def playing(agent, num_envs):
+    """``play(state, observation [T, B, ...], hp) -> action, extras``."""
+
     @jax.jit
-    def play(state):
+    def play(state, observation, hp):
         def step(carry, x):
             observation, key = x
             action, carry, extras = agent.act(agent.policy(state), observation, carry, key, hp)
             return carry, (action, extras)
 
-        return jax.lax.scan(step, agent.initial_carry(num_envs), (observation, jax.random.split(jax.random.key(5), T)))[
-            1
-        ]
+        keys = jax.random.split(jax.random.key(5), T)
+        return jax.lax.scan(step, agent.initial_carry(num_envs), (observation, keys))[1]
 
-    action, extras = play(state)
-    transitions = Transition(observation, action, reward, terminated, truncated, successor)
-    return Rollout(transitions, extras, agent.initial_carry(num_envs))
+    return play
 
 
 def flat(tree):
@@ -198,7 +206,7 @@ def test_a_critic_that_left_the_clip_moves_no_further(rng, key, separate):
     assert moved[0] < 0.6 * moved[1]
 
 
-@pytest.mark.parametrize("memory", [{}, {"actor_rnn": "gru", "critic_rnn": "gru", "sequence_length": 3}])
+@pytest.mark.parametrize("memory", [slow({}), {"actor_rnn": "gru", "critic_rnn": "gru", "sequence_length": 3}])
 def test_a_divergence_from_the_last_epoch_is_that_of_one_step(rng, key, memory):
     told = {}
     for reference in ppo.KL_REFERENCES:
@@ -360,7 +368,7 @@ DIVIDED = {
 }
 
 
-@pytest.mark.parametrize("name", DIVIDED)
+@pytest.mark.parametrize("name", ["ppo-separate", "ppo-recurrent", *map(slow, ("ppo", "a2c", "impala"))])
 def test_microbatches_add_up_to_the_step_of_their_minibatch(rng, key, name):
     module, switches, size = DIVIDED[name]
     whole = module.make(SPEC, module.Config(**SIZES, **switches))
@@ -399,7 +407,7 @@ PARALLEL = {
 }
 
 
-@pytest.mark.parametrize("name", PARALLEL)
+@pytest.mark.parametrize("name", ["ppo-microbatches", "trpo", *map(slow, ("ppo", "a2c", "vpg", "impala"))])
 def test_eight_shards_are_one_batch(rng, key, name):
     module, switches = PARALLEL[name]
     config = module.Config(**SIZES, **switches, normalize_observation=True)
@@ -424,8 +432,11 @@ def test_eight_shards_are_one_batch(rng, key, name):
     assert set(shard_info.metrics) == set(info.metrics)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("module", [ppo, trpo, impala, a3c], ids=lambda m: m.__name__.rpartition(".")[2])
+@pytest.mark.parametrize(
+    ("module", "cell"),
+    [(ppo, "lstm"), (trpo, "gru"), (impala, "gru"), (a3c, "lstm")]
+    + [slow(ppo, "gru"), slow(trpo, "lstm"), slow(impala, "lstm"), slow(a3c, "gru")],
+)
 def test_recurrent_updates_are_finite_and_change_everything(rng, key, module, cell):
     config = module.Config(**SIZES, actor_rnn=cell, critic_rnn=cell, rnn_size=3)
     agent = module.make(SPEC, config)
@@ -457,7 +468,7 @@ def test_a_torso_of_ones_own(module, key):
     assert action.shape == extras["log_prob"].shape == agent.value(state, observation).shape == (B,)
 
 
-@pytest.mark.parametrize("module", [a2c, a3c, impala])
+@pytest.mark.parametrize("module", [slow(a2c), a3c, impala])
 def test_an_optimiser_of_its_own_moves_the_critic_alone(module, rng, key):
     """With the same step sizes and no bound nothing changes; the critic's own then move the critic and nothing else."""
     joint = module.make(SPEC, module.Config(**SIZES))
@@ -502,7 +513,7 @@ def test_the_policys_gradient_can_be_bound(rng, key):
     assert moved[0] > 1e-4 and moved[1] < 1e-6
 
 
-@pytest.mark.parametrize("module", [vpg, npg, trpo])
+@pytest.mark.parametrize("module", [vpg, slow(npg), slow(trpo)])
 def test_the_fitted_critics_gradient_can_be_bound(module, rng, key):
     agent = module.make(SPEC, module.Config(**SIZES, value_iterations=1))
     hp = agent.hyperparameters
@@ -578,7 +589,7 @@ def test_kept_rollouts_are_counted_before_they_are_allocated():
         impala.Config(**SIZES, replays=7)
 
 
-@pytest.mark.parametrize("rnn", ["none", "gru"])
+@pytest.mark.parametrize("rnn", [slow("none"), "gru"])
 def test_the_buffer_of_rollouts_is_a_ring(rnn, rng, key):
     config = appo.Config(**SIZES, replay_slots=2, replays=3, actor_rnn=rnn, critic_rnn=rnn, rnn_size=3)
     agent = appo.make(SPEC, config)

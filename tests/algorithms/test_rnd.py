@@ -95,7 +95,10 @@ def test_the_intrinsic_reward_is_the_formula(rng, key, episodic):
     assert rnd.streams_of(config, hp).episodic == (True, episodic)
 
 
-@pytest.mark.parametrize("shape, torso", [((2,), "auto"), ((10, 10, 2), "mlp"), ((10, 10, 2), "auto")])
+@pytest.mark.parametrize(
+    "shape, torso",
+    [((2,), "auto"), ((10, 10, 2), "auto"), pytest.param((10, 10, 2), "mlp", marks=pytest.mark.slow)]
+)
 def test_bytes_are_whitened_like_other_numbers(rng, key, shape, torso):
     sizes = SIZES | {"torso": torso}
     made = [

@@ -68,12 +68,17 @@ def test_families_that_take_a_list_of_convolutions(module, space, switches, shap
     assert shapes <= {x.shape for x in jax.tree.leaves(params)}
 
 
+ONE_AXIS, COORDINATES = (SIGNAL, {"torso": "conv1d"}), (IMAGE, {"torso": "conv", **TOLD})
+
+
 @pytest.mark.parametrize(
-    ("space", "switches"),
-    [(SIGNAL, {"torso": "conv1d"}), (IMAGE, {"torso": "conv", **TOLD})],
-    ids=["one axis", "coordinates"],
+    ("space", "switches", "learner"),
+    [(*ONE_AXIS, "dqn"), (*COORDINATES, "recurrent ppo")]
+    + [
+        pytest.param(*each, marks=pytest.mark.slow)
+        for each in ((*ONE_AXIS, "ppo"), (*ONE_AXIS, "recurrent ppo"), (*COORDINATES, "ppo"), (*COORDINATES, "dqn"))
+    ],
 )
-@pytest.mark.parametrize("learner", ["ppo", "recurrent ppo", "dqn"])
 def test_an_update_of_several_seeds(rng, key, space, switches, learner):
     module = dqn if learner == "dqn" else ppo
     cells = {"actor_rnn": "gru", "critic_rnn": "lstm", "rnn_size": 3} if learner == "recurrent ppo" else {}
