@@ -1,6 +1,7 @@
 """Observations of several parts, in every algorithm: images beside features, masks, and what only a critic is shown."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -96,15 +97,21 @@ def test_no_forbidden_action_is_taken(name, exploration, rng):
     allowed[np.arange(400), rng.integers(A, size=400)] = True
     observation = {"action_mask": jnp.asarray(allowed, jnp.int8), "vector": jnp.zeros((400, 3))}
     state = agent.init(jax.random.key(0), agent.hyperparameters)
-    for epsilon in (0.0, 1.0):
+
+    @functools.partial(jax.jit, static_argnames="explore")
+    def act(epsilon, explore):
+        """Fifty times ``[50, 400]``."""
         hp = dataclasses.replace(agent.hyperparameters, epsilon=epsilon)
+        one = lambda key: agent.act(agent.policy(state), observation, (), key, hp, explore)[0]
+        return jax.vmap(one)(jax.random.split(jax.random.key(2), 50))
+
+    for epsilon in (0.0, 1.0):
         for explore in (True, False):
-            act = lambda key, hp=hp, explore=explore: agent.act(agent.policy(state), observation, (), key, hp, explore)
-            action = np.asarray(act(jax.random.key(2))[0])
+            action = np.asarray(act(epsilon, explore))
             assert allowed[np.arange(400), action].all()
             if explore and epsilon == 1.0 and exploration in ({}, {"exploration": "epsilon_greedy"}):
                 # Each that is allowed is as likely as the others.
-                chance = np.mean([np.eye(A)[np.asarray(act(jax.random.key(k))[0])] for k in range(50)], axis=0)
+                chance = np.eye(A)[action].mean(axis=0)
                 expected = allowed / allowed.sum(axis=1, keepdims=True)
                 assert np.abs(chance - expected).max() < 0.35
                 np.testing.assert_allclose(chance.mean(axis=0), expected.mean(axis=0), atol=0.02)
@@ -211,7 +218,8 @@ def test_a_critic_sees_more_than_the_actor():
     assert any(shape[-2] == 3 + 2 + 2 for shape in kernels(state.critic))
 
 
-@pytest.mark.parametrize("name", ["dqn", pytest.param("sac_discrete", marks=pytest.mark.learning)])
+@pytest.mark.learning
+@pytest.mark.parametrize("name", ["dqn", "sac_discrete"])
 def test_masked_actions_are_learned(name):
     env = toys.forbidden()
     module = algorithms.get(name)

@@ -169,11 +169,6 @@ THOROUGH = (
     "dqn", "c51", "qr_dqn", "iqn", "rainbow", "munchausen_dqn", "sac_discrete",
 )  # fmt: skip
 RECURRENT = ("ppo-lstm", "ppo-gru-critic", "impala-lstm")
-NOT_QUICK = (
-    "ppo-gru-critic", "ppo-normalised", "ppo-two-hot", "ppo-kl-penalty", "ppo-adaptive", "ppo-separate", "impala-lstm",
-    "rnd", "dqn-double-dueling", "dqn-polyak", "dqn-noisy", "c51-prioritized", "qr_dqn", "rainbow-of-means",
-    "sac_discrete-prioritized-3-step",
-)  # fmt: skip
 DISCRETE = {
     "constant_reward": probes.constant_reward,
     "reward_from_observation": probes.reward_from_observation,
@@ -210,7 +205,7 @@ CONTINUOUS_VARIANTS = {
     "droq": functools.partial(make_actor_critic, droq),
     "crossq": functools.partial(make_actor_critic, crossq),
 }  # fmt: skip
-QUICK_CONTINUOUS = {"td3": "two_steps", "sac": "reward_from_both"}
+QUICK_CONTINUOUS = {"sac": "reward_from_both"}
 """The learning tests see all others."""
 
 
@@ -225,8 +220,8 @@ def check(make, probe, tolerance):
         np.testing.assert_allclose(action, probe.best_action, atol=0.15)
 
 
-# What does not depend on a switch is shown by the plain variant. Compilation is the cost: of most variants the quick
-# tests see one probe, the learning tests all.
+# What does not depend on a switch is shown by the plain variant. Compilation is the cost: the quick tests see one of
+# each way to be fed, the learning tests all.
 ALL = [
     (v, p)
     for v in VARIANTS
@@ -235,12 +230,7 @@ ALL = [
     # `value` is that of an episode's beginning, which the second of two steps is not.
     and not (v in RECURRENT and p == "two_steps")
 ]
-QUICK = [
-    (v, p)
-    for v, p in ALL
-    if v == "ppo" or (v, p) == ("dqn", "truncation") or (p == "two_steps" and v not in NOT_QUICK)
-]
-QUICK += [("ppo-lstm", "reward_from_both")]
+QUICK = [("ppo", "truncation"), ("ppo-lstm", "reward_from_both"), ("dqn", "truncation"), ("c51", "two_steps")]
 
 
 def exact_value(variant, probe):
@@ -259,6 +249,7 @@ def test_the_exact_value_in_every_combination(variant, probe):
     exact_value(variant, probe)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("probe", [p for p in CONTINUOUS if p != "truncation"])
 def test_the_exact_value_with_continuous_actions(probe):
     check(make_ppo, CONTINUOUS[probe](), tolerance=0.15)

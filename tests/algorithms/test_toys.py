@@ -34,11 +34,13 @@ def score(env, total_steps, hp=HP, auxiliary=None, **switches):
     return mean_return if auxiliary is None else (mean_return, result.metrics.losses["auxiliary_loss"])
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("privileged", [False, True])
 def test_one_policy_of_several_agents(privileged):
     assert score(toys.team(4, privileged), 16_000) >= 0.95
 
 
+@pytest.mark.learning
 def test_masked_actions():
     assert score(toys.forbidden(), 16_000) >= 0.95
 
@@ -93,7 +95,11 @@ def test_an_auxiliary_loss():
     assert errors[-1] < 0.1 * errors[0]
 
 
-@pytest.mark.parametrize("switches", [{}, {"separate_optimizers": True}, GRU], ids=["one", "separate", "recurrent"])
+@pytest.mark.parametrize(
+    "switches",
+    [pytest.param({}, marks=pytest.mark.slow), {"separate_optimizers": True}, GRU],
+    ids=["one", "separate", "recurrent"],
+)
 def test_an_auxiliary_loss_shapes_the_actor_and_learns_by_itself(switches, key):
     env = toys.goal()
     config = ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,), **switches)
@@ -117,9 +123,14 @@ def test_an_auxiliary_loss_shapes_the_actor_and_learns_by_itself(switches, key):
 def test_a_toy_is_what_its_spaces_say(name, key):
     env = toys.TOYS[name]()
     agent = ppo.make(env.spec, ppo.Config(num_envs=2, rollout_length=4, num_minibatches=1, hidden_sizes=(4,)))
-    state, observation = reset_rows(env, jax.random.split(key, 2))
-    action = agent.act(agent.policy(agent.init(key, HP)), observation, (), key, HP)[0]
-    _, timestep = step_rows(env, state, action, jax.random.split(key, 2))
+
+    @jax.jit
+    def first_step(key):
+        state, observation = reset_rows(env, jax.random.split(key, 2))
+        action = agent.act(agent.policy(agent.init(key, HP)), observation, (), key, HP)[0]
+        return observation, step_rows(env, state, action, jax.random.split(key, 2))[1]
+
+    observation, timestep = first_step(key)
     assert timestep.reward.shape == (2, *env.reward_shape)
     assert jax.tree.map(jnp.shape, timestep.observation) == jax.tree.map(jnp.shape, observation)
 

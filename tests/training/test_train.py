@@ -42,6 +42,13 @@ def small_run(name, total_steps=640, seeds=(0, 1, 2)):
     return training.make_runner(small(name), where, total_steps, seeds, eval_episodes=4)
 
 
+@functools.cache
+def compiled(total_steps=640, **options):
+    """``train.init`` and ``train.chunk`` of a small PPO."""
+    train = training.make_train(small("ppo"), env(), total_steps, **options)
+    return train, jax.jit(train.init), jax.jit(train.chunk)
+
+
 def assert_same(a, b):
     def data(x):
         return jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
@@ -110,7 +117,7 @@ def test_sweep_is_one_program_and_its_lanes_are_the_single_runs():
     out = training.sweep(train, seeds=[3, 5, 7], hyperparameters=hp)
     assert out.metrics.episode_return.shape == (2, 3, 2)
     assert out.evaluation.episode_return.shape == (2, 3, 2)
-    single = train(jax.random.key(5), hp.replace(learning_rate=rates[1]))
+    single = jax.jit(train)(jax.random.key(5), hp.replace(learning_rate=rates[1]))
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(np.asarray(x[1, 1]), np.asarray(y), rtol=1e-4, atol=1e-5),
         out.agent.params, single.agent.params,
@@ -170,29 +177,29 @@ def test_steps_are_counted_exactly():
 
 def test_schedules_follow_the_environment_steps():
     hp = ppo.Hyperparameters(learning_rate=linear(1.0, 0.0, fraction=1.0), clip=linear(0.0, 1.0, steps=100))
-    train = training.make_train(small("ppo"), env(), 320)
-    state, _ = train.chunk(train.init(jax.random.key(0)), None, 5)
+    train, init, chunk = compiled(320)
+    state, _ = chunk(init(jax.random.key(0)), None, 5)
     at = train._resolve(hp, state.iteration)
     assert float(at.learning_rate) == pytest.approx(1 - 160 / 320) and float(at.clip) == 1.0
     assert float(resolve(hp, 50.0, 0.0).clip) == 0.5
 
 
 def test_reported_returns_are_of_the_raw_reward():
-    train = training.make_train(small("ppo"), env(), 640, reward_transform=lambda r: 0.0 * r)
-    _, metrics = train.chunk(train.init(jax.random.key(0)), None, 20)
+    _, init, chunk = compiled(reward_transform=lambda r: 0.0 * r)
+    _, metrics = chunk(init(jax.random.key(0)), None, 20)
     assert metrics.episode_return == metrics.episode_length > 8
 
 
 def test_an_interval_without_an_episode_reports_nan():
-    train = training.make_train(small("ppo"), env(), 640)
-    _, metrics = train.chunk(train.init(jax.random.key(0)), None, 0)
+    _, init, chunk = compiled(320)
+    _, metrics = chunk(init(jax.random.key(0)), None, 0)
     assert metrics.episodes == 0 and jnp.isnan(metrics.episode_return) and metrics.finite
 
 
 def test_a_broken_parameter_is_noticed():
-    train = training.make_train(small("ppo"), env(), 640)
+    train, init, chunk = compiled(320)
     hp = train.agent.hyperparameters.replace(learning_rate=jnp.nan)
-    _, metrics = train.chunk(train.init(jax.random.key(0), hp), hp, 2)
+    _, metrics = chunk(init(jax.random.key(0), hp), hp, 2)
     assert not metrics.finite
 
 
