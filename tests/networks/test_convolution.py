@@ -9,12 +9,19 @@ from jaxrl.networks.convolution import Conv, convolve_by_products
 
 
 def _agree(rng, key, ours, theirs, x):
-    params = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), theirs.init(key, x))
-    assert jax.tree.map(jnp.shape, ours.init(key, x)) == jax.tree.map(jnp.shape, params)
-    loss = lambda module: lambda params, x: jnp.sum(jnp.sin(module.apply(params, x)))
-    np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), rtol=1e-4, atol=1e-4)
-    gradients = (jax.grad(loss(module), argnums=(0, 1))(params, x) for module in (ours, theirs))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), *gradients)
+    shapes = jax.eval_shape(theirs.init, key, x)
+    assert jax.tree.map(jnp.shape, jax.eval_shape(ours.init, key, x)) == jax.tree.map(jnp.shape, shapes)
+    params = jax.tree.map(lambda p: rng.normal(size=p.shape).astype(np.float32), shapes)
+
+    def values(module):
+        loss = lambda params, x: jnp.sum(jnp.sin(module.apply(params, x)))
+        gradients = jax.grad(loss, argnums=(0, 1))
+        return jax.jit(lambda params, x: (module.apply(params, x), gradients(params, x)))(params, x)
+
+    (ours, our_gradients), (theirs, their_gradients) = values(ours), values(theirs)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+    jax.tree.map(close, our_gradients, their_gradients)
 
 
 @pytest.mark.parametrize("padding", ["VALID", "SAME", 0, 2])
