@@ -47,6 +47,19 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))
 
 
+LONGEST = (
+    "test_policy_gradient_family.py", "test_host_train.py", "test_run.py", "test_train.py", "test_rnd.py",
+    "test_snippets.py", "test_notebooks.py", "test_actor_critic.py", "test_entries.py", "test_cli.py", "test_probes.py",
+    "test_toys.py",
+)  # fmt: skip
+"""Files that take longest. They come first, so that no process is left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def compiled_algorithms() -> Iterator[None]:
     """Compile ``init`` and ``update`` as one program each where a test calls them outside of one.
