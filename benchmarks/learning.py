@@ -22,17 +22,22 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
+import numpy as np
 import yaml
 from machine import ROOT, describe
 from matrix import LAST_INTERVALS, MATRIX, PUBLISHED, Row, labels
 
-from jaxrl.experiment.plots import plot_runs
+from jaxrl.experiment.loggers import read_csv
+from jaxrl.experiment.plots import Run, draw
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.draw:
+        draw_curves(json.loads(Path(arguments.draw).read_text()), Path(arguments.draw))
+        return 0
     rows = [*MATRIX, *(Row(a, e, int(n), int(s)) for a, e, n, s in arguments.row)]
     wanted = arguments.rows.split(",") if arguments.rows else []
     unknown = sorted(set(wanted) - {name for row in rows for name in row.names})
@@ -55,11 +60,7 @@ def main() -> int:
         result["rows"].append(train(row, runs / row.folder))
         out.write_text(json.dumps(result, indent=1) + "\n")
         out.with_suffix(".md").write_text(table(result))
-    for env in dict.fromkeys(row.env for row in rows):
-        drawn = [row for row in rows if row.env == env and (runs / row.folder / "metrics.csv").exists()]
-        if drawn:
-            picture = out.with_name(f"{out.stem}-{in_a_file_name(env)}.png")
-            plot_runs([runs / row.folder for row in drawn], picture, labels=labels(drawn))
+    draw_curves(result, out)
     print(f"\n{table(result)}\nKept in {out} and beside it; the runs are in {runs}")
     return 1 if any(row["failed"] for row in result["rows"]) else 0
 
@@ -69,6 +70,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", help="comma-separated algorithms, environments or ALGO/ENV; all by default")
     parser.add_argument(
         "--row", nargs=4, action="append", default=[], metavar=("ALGO", "ENV", "STEPS", "SEEDS"), help="one more row"
+    )
+    parser.add_argument(
+        "--draw", metavar="FILE", help="draw the curves in a JSON file of results again, and train nothing"
     )
     parser.add_argument("--quick", action="store_true", help="hardly any training, to see that everything runs")
     parser.add_argument("--runs", help="folder of the runs, in which begun ones go on; a new one below runs/")
@@ -116,7 +120,33 @@ def train(row: Row, directory: Path) -> dict[str, Any]:
         "last_training_return": last,
         "holds": all(bars) if bars else None,
         "summary": summary,
+        "curve": curve(directory / "metrics.csv"),
     }
+
+
+def curve(path: Path) -> dict[str, list[float]]:
+    """Evaluations of a run by steps and seed."""
+    columns = read_csv(path) if path.exists() else {}
+    names = ("steps", "seed", "eval_return")
+    if not set(names) <= set(columns):
+        return {name: [] for name in names}
+    known = np.isfinite(columns["eval_return"])
+    return {name: columns[name][known].tolist() for name in names}
+
+
+def draw_curves(result: dict[str, Any], out: Path) -> None:
+    """Draw the curves of a result, a picture for each environment, beside its file."""
+    rows = [row for row in result["rows"] if row.get("curve", {}).get("steps")]
+    for env in dict.fromkeys(row["env"] for row in rows):
+        drawn = [row for row in rows if row["env"] == env]
+        runs = [
+            Run(
+                Path(row["name"]), row["algorithm"], env, {name: np.array(v, float) for name, v in row["curve"].items()}
+            )
+            for row in drawn
+        ]
+        names = labels([Row(**{field.name: row[field.name] for field in dataclasses.fields(Row)}) for row in drawn])
+        draw(runs, out.with_name(f"{out.stem}-{in_a_file_name(env)}.png"), labels=names)
 
 
 def command_of(row: Row) -> str:

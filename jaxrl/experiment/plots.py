@@ -87,9 +87,16 @@ def plot_runs(
         UserError: if there is no run, or no data, or another number of labels, or the picture cannot be written.
     """
     output = checked_output(output)
+    return draw([_load(directory) for directory in find_runs(directories)], output, metric, smooth, labels)
+
+
+def draw(
+    runs: Sequence[Run], output: PathLike, metric: str | None = None, smooth: int = 1, labels: Sequence[str] = ()
+) -> Path:
+    """Draw the learning curves of runs whose columns are at hand. See ``plot_runs``."""
+    output = checked_output(output)
     if smooth < 1:
         raise UserError(f"smooth={smooth}: must be at least 1")
-    runs = [_load(directory) for directory in find_runs(directories)]
     if labels and len(labels) != len(runs):
         raise UserError(f"labels: there are {len(labels)} for {len(runs)} runs")
     metric = _choose_metric(runs, metric)
