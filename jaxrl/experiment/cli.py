@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import platform
 import re
 import sys
 import traceback
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from jaxrl.experiment import flags
 from jaxrl.experiment.console import emit, forgiving_streams
 from jaxrl.experiment.errors import UserError
 
@@ -191,10 +193,11 @@ class Sweep:
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """List algorithms, presets and environments."""
+    """List algorithms, presets and environments, or the parameters of some of them."""
 
-    topics: tyro.conf.Positional[Annotated[tuple[str, ...], _option("algorithms|presets|environments", "all")]] = ()
-    """What to list."""
+    topics: tyro.conf.Positional[Annotated[tuple[str, ...], _option("TOPIC NAME...", "all topics")]] = ()
+    """algorithms, presets or environments; with names behind it, the options of these algorithms, the presets of
+    these algorithms, or the parameters of these environments."""
 
 
 DYNAMIC_HELP = """\
@@ -224,6 +227,11 @@ def _main(argv: list[str]) -> int:
         _find_own_modules()
         argv, dynamic = extract_dynamic(argv)
         help_wanted = not argv or "-h" in argv or "--help" in argv
+        if argv[:1] == ["--version"]:
+            print(_versions())
+            return 0
+        if not help_wanted:
+            flags.check(argv, COMMANDS)
         try:
             command = tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
@@ -338,7 +346,6 @@ def compilation_cache() -> Path | None:
     Programs for one kind of CPU may not run on another, so each has its own.
     """
     import hashlib
-    import platform
 
     given = os.environ.get("JAXRL_CACHE_DIR")
     if given is not None and given.lower() in ("", "0", "off", "none"):
@@ -526,12 +533,17 @@ def _sweep(command: Sweep, dynamic: dict[str, dict[str, str]]) -> None:
 
 def _list(command: List) -> None:
     listing = _listing()
-    for topic in command.topics:
-        if topic not in listing.TOPICS:
+    topics: dict[str, list[str]] = {}
+    for word in command.topics:
+        if word in listing.TOPICS:
+            names = topics.setdefault(word, [])
+        elif topics:
+            names.append(word)
+        else:
             from jaxrl.experiment.values import unknown_name
 
-            raise unknown_name("topic", topic, listing.TOPICS)
-    listing.print_topics(command.topics or listing.TOPICS)
+            raise unknown_name("topic", word, listing.TOPICS)
+    listing.print_topics(topics or dict.fromkeys(listing.TOPICS, ()))
 
 
 def _stored(directory: Path) -> Any:
@@ -557,6 +569,15 @@ def _accelerated() -> bool:
     if platforms:
         return not platforms.startswith("cpu")
     return bool(importlib.metadata.entry_points(group="jax_plugins")) or importlib.util.find_spec("libtpu") is not None
+
+
+def _versions() -> str:
+    """The library's version, and those of what it stands on, without importing them."""
+    from importlib.metadata import version
+
+    from jaxrl import __version__
+
+    return f"jaxrl {__version__} (jax {version('jax')}, python {platform.python_version()})"
 
 
 def _listing() -> Any:

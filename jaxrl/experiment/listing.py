@@ -6,20 +6,25 @@ import ast
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from jaxrl.experiment import catalog
+from jaxrl.experiment.errors import UserError
 
 TOPICS = ("algorithms", "presets", "environments")
 
 
-def print_topics(topics: Iterable[str] = TOPICS) -> None:
-    """Print the tables of some of ``TOPICS``."""
+def print_topics(topics: Mapping[str, Sequence[str]]) -> None:
+    """Print the tables of some of ``TOPICS``: of all that there is, or what belongs to the given names."""
     tables = {"algorithms": print_algorithms, "presets": print_presets, "environments": print_environments}
-    for topic in topics:
-        tables[topic]()
+    ones = {"algorithms": print_algorithm, "presets": print_presets, "environments": print_environment}
+    for topic, names in topics.items():
+        if not names:
+            tables[topic]()
+        for name in names:
+            ones[topic](name)
 
 
 def print_algorithms() -> None:
@@ -28,12 +33,15 @@ def print_algorithms() -> None:
     print_table(title, ("name", "what it is"), catalog.algorithms().items())
 
 
-def print_presets() -> None:
+def print_presets(algorithm: str | None = None) -> None:
     """A row for each preset: its name, the environment and the steps that it is for, its source and what differs."""
     from jaxrl.experiment.presets import PRESETS
 
+    if algorithm is not None:
+        require_algorithm(algorithm)
+    presets = [PRESETS[name] for name in catalog.presets(algorithm)]
     steps = lambda preset: f"{preset.total_steps:,}" if preset.total_steps else ""
-    rows = [(p.name, preset_env(p), steps(p), p.provenance) for p in PRESETS.values()]
+    rows = [(p.name, preset_env(p), steps(p), p.provenance) for p in presets]
     title = "Presets (train takes ALGO/ENV by itself, another is chosen with --preset NAME)"
     print_table(title, ("name", "environment", "steps", "source"), rows)
 
@@ -50,6 +58,25 @@ def print_environments() -> None:
         console.print(f"\n[bold]Environments of {suite}[/bold] ({len(ids)})", highlight=False)
         text = textwrap.fill(", ".join(ids), width=console.width, break_on_hyphens=False, break_long_words=False)
         console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_environment(env: str) -> None:
+    """The parameters of an environment: option, default and meaning."""
+    from jaxrl.experiment.env_parameters import parameters
+
+    rows = [(f"--env.{p.name}", _text(p.default), p.meaning) for p in parameters(env)]
+    print_table(f"Parameters of {env}", ("option", "default", "meaning"), rows)
+
+
+def require_algorithm(name: str) -> None:
+    """Raise unless there is such an algorithm; the error names the nearest."""
+    from jaxrl import algorithms
+
+    if name not in algorithms.ALGORITHMS:
+        try:
+            algorithms.get(name)
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
 
 def print_algorithm(name: str) -> None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl import algorithms
-from jaxrl.experiment import presets
+from jaxrl.experiment import env_parameters, flags, presets
 from jaxrl.experiment.errors import UserError, writing
 from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, unknown_name
 from jaxrl.types import Algorithm
@@ -216,8 +216,12 @@ def make_env(env: Any, parameters: Mapping[str, Any] | None = None) -> Any:
 
     if not isinstance(env, str):
         return env
+    parameters = {k: literal(v) for k, v in (parameters or {}).items()}
     with as_user_error():
-        return envs.make(env, **{k: literal(v) for k, v in (parameters or {}).items()})
+        try:
+            return envs.make(env, **parameters)
+        except (TypeError, ValueError) as error:
+            raise (env_parameters.unknown(env, parameters) or error) from error
 
 
 def _name_of(env: Any, parameters: Mapping[str, Any] | None) -> str:
@@ -452,10 +456,12 @@ def _given(module: ModuleType, hp: Any, config: Any) -> tuple[dict[str, Any], di
     for name in hp:
         if name not in defaults:
             hint = f" (it is a field of the configuration: --config.{name})" if name in types else ""
+            hint = hint or flags.field_hint(name, "hp", defaults, types)
             raise unknown_name(f"hyper-parameter of {algorithm}", name, defaults, hint)
     for name in config:
         if name not in types:
             hint = f" (it is a hyper-parameter: --hp.{name})" if name in defaults else ""
+            hint = hint or flags.field_hint(name, "config", defaults, types)
             raise unknown_name(f"configuration field of {algorithm}", name, types, hint)
     return (
         {name: hyperparameter(name, value, optional=defaults[name] is None) for name, value in hp.items()},
