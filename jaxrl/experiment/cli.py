@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxrl.experiment import flags
+from jaxrl.experiment import flags, usage
 from jaxrl.experiment.console import emit, forgiving_streams
 from jaxrl.experiment.errors import UserError
 
@@ -204,7 +204,8 @@ DYNAMIC_HELP = """\
 Options of the algorithm and of the environment:
   --hp.NAME VALUE      a hyper-parameter: a number, or a schedule such as 'linear(2.5e-4, 0, fraction=1.0)'
   --config.NAME VALUE  a field of the configuration, such as 128, true or 64,64
-  --env.NAME VALUE     a parameter of the environment"""
+  --env.NAME VALUE     a parameter of the environment
+`jaxrl train ALGO --help` shows those of an algorithm, `jaxrl list environments ID` those of an environment."""
 
 DESCRIPTION = "Deep reinforcement learning in JAX. With --verbose, errors come with their traceback."
 COMMANDS = {"train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List}
@@ -232,6 +233,9 @@ def _main(argv: list[str]) -> int:
             return 0
         if not help_wanted:
             flags.check(argv, COMMANDS)
+        elif argv[:1] in (["train"], ["sweep"]) and (algorithm := next((w for w in argv[1:] if w[:1] != "-"), None)):
+            usage.print_usage(argv[0], COMMANDS[argv[0]], algorithm)
+            return 0
         try:
             command = tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
@@ -239,7 +243,7 @@ def _main(argv: list[str]) -> int:
             )  # fmt: skip
         except SystemExit as stop:
             if help_wanted and argv[:1] in (["train"], ["sweep"]):
-                _more_help(argv[1:])
+                print(f"\n{DYNAMIC_HELP}")
             return stop.code if isinstance(stop.code, int) else 0
         if not isinstance(command, Train | Sweep) and any(dynamic.values()):
             raise UserError("--hp, --config and --env options belong to train and sweep")
@@ -370,15 +374,6 @@ def _silence_failed_writes() -> None:
 
     sys.unraisablehook = quieter
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
-
-
-def _more_help(argv: list[str]) -> None:
-    """What tyro does not know: the options that depend on the algorithm."""
-    print(f"\n{DYNAMIC_HELP}")
-    if argv[0].startswith("-"):
-        print("`jaxrl train ALGO --help` shows those of an algorithm, `jaxrl list algorithms` the algorithms.")
-    else:
-        _listing().print_algorithm(argv[0])
 
 
 def _run(command: Any, dynamic: dict[str, dict[str, str]]) -> int:

@@ -7,7 +7,6 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 from jaxrl.experiment import catalog
@@ -19,6 +18,8 @@ TOPICS = ("algorithms", "presets", "environments")
 def print_topics(topics: Mapping[str, Sequence[str]]) -> None:
     """Print the tables of some of ``TOPICS``: of all that there is, or what belongs to the given names."""
     tables = {"algorithms": print_algorithms, "presets": print_presets, "environments": print_environments}
+    from jaxrl.experiment.usage import print_algorithm
+
     ones = {"algorithms": print_algorithm, "presets": print_presets, "environments": print_environment}
     for topic, names in topics.items():
         if not names:
@@ -48,12 +49,12 @@ def print_presets(algorithm: str | None = None) -> None:
 
 def preset_env(preset: Any) -> str:
     """A preset's environment with its parameters: ``Pong protocol=classic``."""
-    return " ".join([preset.env, *(f"{name}={_text(value)}" for name, value in preset.env_parameters.items())])
+    return " ".join([preset.env, *(f"{name}={as_text(value)}" for name, value in preset.env_parameters.items())])
 
 
 def print_environments() -> None:
     """The ids of each suite; a prefix such as ``gymnasium:`` chooses between two that have the same."""
-    console = _console()
+    console = make_console()
     for suite, ids in catalog.environments().items():
         console.print(f"\n[bold]Environments of {suite}[/bold] ({len(ids)})", highlight=False)
         text = textwrap.fill(", ".join(ids), width=console.width, break_on_hyphens=False, break_long_words=False)
@@ -64,7 +65,7 @@ def print_environment(env: str) -> None:
     """The parameters of an environment: option, default and meaning."""
     from jaxrl.experiment.env_parameters import parameters
 
-    rows = [(f"--env.{p.name}", _text(p.default), p.meaning) for p in parameters(env)]
+    rows = [(f"--env.{p.name}", as_text(p.default), p.meaning) for p in parameters(env)]
     print_table(f"Parameters of {env}", ("option", "default", "meaning"), rows)
 
 
@@ -79,30 +80,12 @@ def require_algorithm(name: str) -> None:
             raise UserError(str(error)) from None
 
 
-def print_algorithm(name: str) -> None:
-    """The hyper-parameters and the configuration of an algorithm: option, default and meaning."""
-    from jaxrl.experiment.settings import algorithm_module, hyperparameter_defaults
-    from jaxrl.experiment.values import BOUNDS, plain
-
-    module = algorithm_module(name)
-    docs = field_docs(module.Hyperparameters)
-    rows = [
-        (f"--hp.{field}", str(plain(default)), _meaning(docs.get(field, ""), BOUNDS.get(field)))
-        for field, default in hyperparameter_defaults(module).items()
-    ]
-    columns = ("option", "default", "meaning")
-    print_table(f"Hyper-parameters of {name}", columns, rows)
-    docs, defaults = field_docs(module.Config), _config_defaults(module)
-    rows = [(f"--config.{field}", _text(default), _meaning(docs.get(field, ""))) for field, default in defaults.items()]
-    print_table(f"Configuration of {name}", columns, rows)
-
-
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
     """Print a table, as wide as it needs to be when the output is not a terminal."""
     from rich.table import Table
     from rich.text import Text
 
-    console = _console()
+    console = make_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=i == 0)
@@ -134,22 +117,15 @@ def _own_field_docs(record: type) -> dict[str, str]:
     return docs
 
 
-def _config_defaults(module: ModuleType) -> dict[str, Any]:
-    config = module.Config()
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
-
-
-def _meaning(doc: str, bounds: Any = None) -> str:
-    return " ".join(filter(None, (doc, f"({bounds})".replace("must be ", "") if bounds else "")))
-
-
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as it is written on the command line."""
     if isinstance(value, tuple):
-        return ",".join(map(_text, value)) or "()"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return ",".join(map(as_text, value)) or "()"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _console() -> Any:
+def make_console() -> Any:
+    """A console as wide as the terminal, or wide where there is none."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=160)
