@@ -7,10 +7,13 @@ a file has another form than is known here, its package is imported after all.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+ROOM = "jaxrl.algorithms"
 
 
 def algorithms() -> dict[str, str]:
@@ -18,6 +21,41 @@ def algorithms() -> dict[str, str]:
     from jaxrl import algorithms as room
 
     return {name: _summary(name) for name in room.ALGORITHMS}
+
+
+def fields(algorithm: str) -> list[str]:
+    """``hp.NAME`` and ``config.NAME`` of an algorithm of this library, those of its bases included."""
+    groups = {"hp": "Hyperparameters", "config": "Config"}
+    return [f"{group}.{name}" for group, record in groups.items() for name in _fields(algorithm, record)]
+
+
+def _fields(module: str, record: str) -> dict[str, None]:
+    """The fields of a dataclass in a module of the algorithms' room."""
+    classes, modules = {}, {}
+    for statement in _tree(module).body:
+        match statement:
+            case ast.ClassDef(name=name):
+                classes[name] = statement
+            case ast.ImportFrom(module=str(source), names=names) if source.startswith(f"{ROOM}."):
+                modules |= {alias.name: source.rpartition(".")[2] for alias in names}
+    if record not in classes:
+        return _fields(modules[record], record) if record in modules else {}
+    found: dict[str, None] = {}
+    for base in classes[record].bases:
+        match base:
+            case ast.Attribute(value=ast.Name(id=other), attr=name):
+                found |= _fields(other, name)
+            case ast.Name(id=name):
+                found |= _fields(module, name)
+    own = [s.target.id for s in classes[record].body if isinstance(s, ast.AnnAssign)]
+    return found | dict.fromkeys(own)
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    from jaxrl import algorithms as room
+
+    return ast.parse(Path(room.__file__).with_name(f"{module}.py").read_text())
 
 
 def presets(algorithm: str | None = None) -> list[str]:

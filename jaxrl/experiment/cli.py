@@ -1,4 +1,4 @@
-"""The command ``jaxrl``: train, eval, play, plot, sweep and list.
+"""The command ``jaxrl``: train, eval, play, plot, sweep, list and completion.
 
 Exit status: 0 done; 1 the run diverged; 2 something that the user can put right; 3 an error of jaxrl itself;
 128 + N stopped by signal N.
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxrl.experiment import flags, usage
+from jaxrl.experiment import completion, flags, usage
 from jaxrl.experiment.console import emit, forgiving_streams
 from jaxrl.experiment.errors import UserError
 
@@ -200,6 +200,14 @@ class List:
     these algorithms, or the parameters of these environments."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """Print a script with which a shell completes names at the Tab key."""
+
+    shell: tyro.conf.Positional[Annotated[str, _required("bash|zsh|fish")]]
+    """The shell."""
+
+
 DYNAMIC_HELP = """\
 Options of the algorithm and of the environment:
   --hp.NAME VALUE      a hyper-parameter: a number, or a schedule such as 'linear(2.5e-4, 0, fraction=1.0)'
@@ -208,7 +216,9 @@ Options of the algorithm and of the environment:
 `jaxrl train ALGO --help` shows those of an algorithm, `jaxrl list environments ID` those of an environment."""
 
 DESCRIPTION = "Deep reinforcement learning in JAX. With --verbose, errors come with their traceback."
-COMMANDS = {"train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List}
+COMMANDS = {
+    "train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List, "completion": Completion,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -222,6 +232,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
+    if argv[:2] == ["completion", completion.WORDS]:
+        with contextlib.suppress(Exception):  # a message would end up in the user's line
+            for word in completion.candidates(argv[2:], COMMANDS):
+                print(word)
+        return 0
     verbose = "--verbose" in argv
     argv = [word for word in argv if word != "--verbose"]
     try:
@@ -378,7 +393,7 @@ def _silence_failed_writes() -> None:
 
 def _run(command: Any, dynamic: dict[str, dict[str, str]]) -> int:
     actions: dict[type, Callable[..., None]] = {
-        Train: _train, Eval: _eval, Play: _play, Plot: _plot, Sweep: _sweep, List: _list,
+        Train: _train, Eval: _eval, Play: _play, Plot: _plot, Sweep: _sweep, List: _list, Completion: _completion,
     }  # fmt: skip
     arguments = (command, dynamic) if isinstance(command, Train | Sweep) else (command,)
     actions[type(command)](*arguments)
@@ -539,6 +554,10 @@ def _list(command: List) -> None:
 
             raise unknown_name("topic", word, listing.TOPICS)
     listing.print_topics(topics or dict.fromkeys(listing.TOPICS, ()))
+
+
+def _completion(command: Completion) -> None:
+    print(completion.script(command.shell), end="")
 
 
 def _stored(directory: Path) -> Any:
