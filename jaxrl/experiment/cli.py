@@ -248,7 +248,7 @@ def _main(argv: list[str]) -> int:
             return 0
         if not help_wanted:
             flags.check(argv, COMMANDS)
-        elif argv[:1] in (["train"], ["sweep"]) and (algorithm := next((w for w in argv[1:] if w[:1] != "-"), None)):
+        elif argv[:1] in (["train"], ["sweep"]) and (algorithm := usage.algorithm_in(argv[1:])):
             usage.print_usage(argv[0], COMMANDS[argv[0]], algorithm)
             return 0
         try:

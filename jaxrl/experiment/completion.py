@@ -83,7 +83,7 @@ def candidates(words: Sequence[str], commands: Mapping[str, type]) -> list[str]:
 
 
 def _options(command: str, current: str, before: Sequence[str], commands: Mapping[str, type]) -> list[str]:
-    options = ["help", *flags.of_command(commands[command])]
+    options = ["help", "verbose", *flags.of_command(commands[command])]
     if command in ("train", "sweep"):
         if current.startswith("--env."):
             options += flags.of_environment(before)

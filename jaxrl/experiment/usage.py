@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxrl.experiment import catalog, listing
@@ -23,6 +24,14 @@ class Option(NamedTuple):
     """``--hp.clip``, or with a placeholder ``--env ID``."""
     default: str
     meaning: str
+
+
+def algorithm_in(words: Sequence[str]) -> str | None:
+    """The algorithm among the words behind a subcommand; the first word if it is none, but no option; or None."""
+    from jaxrl.algorithms import ALGORITHMS
+
+    first = words[0] if words and not words[0].startswith("-") else None
+    return next((word for word in words if word in ALGORITHMS), first)
 
 
 def print_usage(command: str, record: type, algorithm: str) -> None:

@@ -64,6 +64,20 @@ def test_the_help_of_an_algorithm_fits_80_columns(capsys, monkeypatch):
         assert part in plain
 
 
+@pytest.mark.parametrize(
+    ("words", "algorithm"),
+    [
+        ("--help", None),
+        ("ppo --help", "ppo"),
+        ("--env CartPole-v1 ppo -h", "ppo"),
+        ("pp0 --help", "pp0"),
+        ("--env CartPole-v1 --help", None),
+    ],
+)
+def test_which_algorithm_help_is_wanted_for(words, algorithm):
+    assert usage.algorithm_in(words.split()) == algorithm
+
+
 def test_rows_of_a_sweep(capsys):
     sections = usage.run_sections(cli.Sweep)
     rows = {option.text: option.default for options in sections.values() for option in options}
