@@ -2,8 +2,8 @@
 are learned from more than once.
 
 Source: Luo et al. 2020, "IMPACT: Importance weighted asynchronous architectures with clipped target networks" (arXiv
-    1912.00167), algorithm 1. The defaults are those of RLlib's APPO, but for shorter rollouts of fewer environments and
-    the period of the target policy.
+    1912.00167), algorithm 1. Step size, coefficients and bounds are those of RLlib's APPO; networks, rollouts and the
+    number of environments are smaller, the period of the target policy is another.
 """
 
 from __future__ import annotations

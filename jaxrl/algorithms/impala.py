@@ -7,8 +7,8 @@ to learn from them again.
 
 Source: Espeholt et al. 2018, "IMPALA: Scalable distributed deep-RL with importance weighted actor-learner
     architectures" (arXiv 1802.01561); Luo et al. 2020, "IMPACT: Importance weighted asynchronous architectures with
-    clipped target networks" (arXiv 1912.00167) for the surrogate and the circular buffer of rollouts. The defaults are
-    those of RLlib's IMPALA and APPO, but for the period of the target policy.
+    clipped target networks" (arXiv 1912.00167) for the surrogate and the circular buffer of rollouts. Step size,
+    coefficients and bounds are those of RLlib's IMPALA and APPO.
 """
 
 from __future__ import annotations

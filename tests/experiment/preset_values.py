@@ -391,6 +391,13 @@ VALUES = {
         "entropy_coefficient": 0.01, "value_coefficient": 0.5, "max_grad_norm": 0.5, "kl_stop": "none",
         "hidden_sizes": (64, 64), "activation": "tanh", "shared_torso": False, "adam_epsilon": 1e-5,
     },
+    "a2c/zoo-cartpole": {
+        # th.optim.RMSprop with alpha=0.99, eps=rms_prop_eps.
+        "num_envs": 8, "total_steps": 500_000, "rollout_length": 5, "learning_rate": 7e-4, "discount": 0.99,
+        "gae_lambda": 1.0, "entropy_coefficient": 0.0, "value_coefficient": 0.5 * 2, "max_grad_norm": 0.5,
+        "optimizer": "rmsprop_torch", "adam_epsilon": 1e-5, "normalize_advantage": False, "hidden_sizes": (64, 64),
+        "activation": "tanh",
+    },
     "ppo/zoo-cartpole": {
         "num_envs": 8, "total_steps": 100_000, "rollout_length": 32, "num_minibatches": 8 * 32 // 256,
         "gae_lambda": 0.8, "discount": 0.98, "num_epochs": 20, "entropy_coefficient": 0.0,

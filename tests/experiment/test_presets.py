@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxrl import envs
 from jaxrl.algorithms import ALGORITHMS
 from jaxrl.experiment.errors import UserError
-from jaxrl.experiment.listing import preset_env
+from jaxrl.experiment.listing import preset_env, print_presets
 from jaxrl.experiment.presets import NONE, PRESETS, actor_critic, get, pixels, policy_gradient, q_learning, tuned_for
 from jaxrl.experiment.settings import build, make_settings, named_env
 from jaxrl.schedules import linear
@@ -189,3 +189,9 @@ def test_another_project_s_preset_names_files_commit_and_differences(name):
     assert all(difference in preset.provenance for difference in preset.differs)
     # Sentences join into one line of a table.
     assert all(d and d == d.strip(" .;\n") and "|" not in d for d in preset.differs)
+
+
+def test_source_commit_and_differences_are_listed(capsys):
+    print_presets()
+    listed = " ".join(capsys.readouterr().out.split())
+    assert "bench.rst (openai/spinningup@07bb739); differs: HalfCheetah-v2 there; the actor takes its step" in listed

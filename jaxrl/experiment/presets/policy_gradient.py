@@ -117,7 +117,8 @@ PRESETS = [
     _cartpole(
         "a2c",
         500_000,
-        "after RL Baselines3 Zoo, hyperparams/a2c.yml, CartPole-v1; chosen here: an annealed learning rate",
+        "after RL Baselines3 Zoo, hyperparams/a2c.yml, CartPole-v1; chosen here: an annealed learning rate, longer "
+        "rollouts, RMSProp's epsilon under the root",
         {"learning_rate": linear(1e-3, 0.0, fraction=1.0), "entropy_coefficient": 0.0},
         {"num_envs": 8, "rollout_length": 16},
     ),

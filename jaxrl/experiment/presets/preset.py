@@ -11,8 +11,7 @@ TORCH_INIT = "lecun_uniform(0.5773502691896258)"
 """Initial weights of PyTorch's layers: uniform within 1 / sqrt(inputs)."""
 
 LOG_TEMPERATURE = "the temperature's loss is linear in its logarithm there, in the temperature here"
-ACROSS_EPISODES = "sums of several steps run on across the end of an episode there"
-"""Differences that several projects share."""
+"""A difference that several projects share."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,20 +7,14 @@ update, so the length of its ramp is ``per_beta_total_steps * train_freq`` steps
 
 from __future__ import annotations
 
-from jaxrl.experiment.presets.preset import ACROSS_EPISODES, LOG_TEMPERATURE, Preset
+from jaxrl.experiment.presets.preset import LOG_TEMPERATURE, Preset
 from jaxrl.ramps import linear
 
 COMMIT = "cyoon1729/RLcycle@01e391b"
 
 _CLASSIC = {"protocol": "classic"}
-_VALUE_DIFFERS = (
-    ACROSS_EPISODES,
-    "the last steps of an episode are not stored there where fewer than n are left",
-)
-_ATARI_DIFFERS = (
-    *_VALUE_DIFFERS,
-    "pixels are not divided by 255 there",
-)
+_VALUE_DIFFERS = ("sums of several steps run on across the end of an episode there, by mistake",)
+_ATARI_DIFFERS = (*_VALUE_DIFFERS, "pixels are not divided by 255 there")
 _DUELING = "the hidden layer of the dueling value stream is linear there"
 _STEPS = "{} episodes there; the number of steps is ours"
 
@@ -222,7 +216,7 @@ PRESETS = [
             "LunarLander-v2 there",
             *_VALUE_DIFFERS,
             "priorities are losses there, absolute errors here",
-            "weights are divided by the largest of the buffer there",
+            "weights are divided by the largest of the buffer there, of the batch here",
         ),
     ),
     Preset(

@@ -216,6 +216,7 @@ _PENDULUM: dict[str, Any] = {
     "noise_std": 0.1,
     "net_arch": (400, 300),
     "entry": "Pendulum-v1",
+    "differs": ("noise is added to the random actions at the start too there",),
     "changed": "2026-12-01",
 }
 _VERSION = ("HalfCheetah-v4 there",)
@@ -249,5 +250,31 @@ PRESETS = [
         "crossq", "mujoco", "HalfCheetah-v5", critic_sizes=(2048, 2048), policy_delay=3, adam_b1=0.5,
         n_timesteps=5_000_000, learning_starts=5_000, learning_rate=1e-3, entry="HalfCheetah-v4",
         differs=_VERSION,
+    ),
+    Preset(
+        name="a2c/zoo-cartpole",
+        algorithm="a2c",
+        env="CartPole-v1",
+        source="RL Baselines3 Zoo, hyperparams/a2c.yml, CartPole-v1",
+        hyperparameters={
+            "learning_rate": 7e-4,
+            "discount": 0.99,
+            "gae_lambda": 1.0,
+            "entropy_coefficient": 0.0,
+            # 0.5 there, of squares without the half.
+            "value_coefficient": 1.0,
+            "max_grad_norm": 0.5,
+        },
+        config={
+            "num_envs": 8,
+            "rollout_length": 5,
+            "hidden_sizes": (64, 64),
+            "activation": "tanh",
+            "normalize_advantage": False,
+            "optimizer": "rmsprop_torch",
+            "adam_epsilon": 1e-5,
+        },
+        total_steps=500_000,
+        commit=COMMIT,
     ),
 ]  # fmt: skip
