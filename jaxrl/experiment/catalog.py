@@ -65,6 +65,11 @@ def presets(algorithm: str | None = None) -> list[str]:
     return [name for name, preset in PRESETS.items() if algorithm in (None, preset.algorithm)]
 
 
+def activations() -> list[str]:
+    """The names of activations."""
+    return texts((Path(__file__).parents[1] / "networks" / "activations.py").read_text(), ["ACTIVATIONS"])
+
+
 def environments() -> dict[str, list[str]]:
     """The ids of each suite that is installed, first those of ``register``: as ``jaxrl.envs.names``."""
     registry = sys.modules.get("jaxrl.envs.registry")

@@ -127,6 +127,4 @@ def _shown(hint: Any, default: Any) -> tuple[str, str]:
 
 def _choices(field: str) -> str:
     """The names that a field takes, where its description does not have them."""
-    from jaxrl.networks.activations import ACTIVATIONS
-
-    return f"One of {', '.join(ACTIVATIONS)}." if field == "activation" else ""
+    return f"One of {', '.join(catalog.activations())}." if field == "activation" else ""

@@ -10,6 +10,7 @@ from jaxrl import algorithms, envs
 from jaxrl.envs import registry
 from jaxrl.experiment import catalog
 from jaxrl.experiment.presets import PRESETS
+from jaxrl.networks.activations import ACTIVATIONS
 
 
 def test_algorithms_are_the_modules_of_their_room():
@@ -33,6 +34,10 @@ def test_environments_are_those_that_importing_finds(monkeypatch):
     assert catalog.environments() == names and {"gymnax", "gymnasium", "atari"} <= set(names)
     monkeypatch.setattr(registry, "_registered", {"mine": object})
     assert catalog.environments() == {"registered": ["mine"], **names}
+
+
+def test_activations_are_those_of_the_networks():
+    assert catalog.activations() == list(ACTIVATIONS)
 
 
 def test_presets_of_an_algorithm():
