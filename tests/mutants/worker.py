@@ -13,8 +13,12 @@ import sys
 import tempfile
 import time
 
-LIBRARIES = ("jax", "flax.linen", "optax", "gymnasium", "orbax.checkpoint", "pytest")
-"""None of them may start a thread, as gymnax does when it is imported: a fork would hang."""
+LIBRARIES = (
+    "jax", "scipy.stats", "distrax", "rlax", "hypothesis", "flax.linen", "optax", "gymnasium", "orbax.checkpoint",
+    "pytest",
+)  # fmt: skip
+"""None of them may use a device when it is imported, as gymnax does: XLA's threads are lost in a fork, which then waits
+for them for ever. OpenBLAS makes its own anew."""
 
 
 def main() -> None:
