@@ -53,14 +53,16 @@ class Checkpoints:
     Args:
         directory: a folder of their own; made by the first ``save``.
         keep_last: how many of the newest to keep, besides the best.
+        read_only: True to leave the folder as it is, since another process may be writing there.
     """
 
-    def __init__(self, directory: str | os.PathLike, keep_last: int = 3):
+    def __init__(self, directory: str | os.PathLike, keep_last: int = 3, *, read_only: bool = False):
         require(keep_last >= 1, "keep_last", keep_last, "must be at least 1")
         self.directory = Path(directory).absolute()
         self.keep_last = keep_last
         self._orbax: Any = None
-        self._finish_replacing()
+        if not read_only:
+            self._finish_replacing()
 
     def save(self, step: int, state: PyTree, metadata: dict[str, Any], score: float | None = None) -> None:
         """Write a checkpoint, and remove those that are no longer wanted.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import itertools
 import json
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from jaxrl.experiment import lock
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.checkpoints import CheckpointError, Checkpoints
 from jaxrl.experiment.console import say
@@ -45,19 +48,27 @@ def default_directory(settings: RunSettings) -> Path:
     return next(p for n in itertools.count(1) if not (p := path if n == 1 else Path(f"{path}_{n}")).exists())
 
 
-def create(directory: Path | str) -> Path:
-    """Make the folder of a new run.
+@contextlib.contextmanager
+def new(directory: Path | str) -> Iterator[Path]:
+    """Make the folder of a new run, and have it to oneself while the block lasts.
 
     Raises:
-        UserError: if there is something in it, or it cannot be made.
+        UserError: if there is something in it, somebody else works there, or it cannot be made.
     """
     directory = Path(directory)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            resume = ", or go on with the run in it (--resume)" if (directory / run_settings.FILE).exists() else ""
-            raise UserError(f"{directory} is not empty, and nothing is written over: choose another --out{resume}")
-    return directory
+        _require_empty(directory)
+    with lock.held(directory):
+        _require_empty(directory)
+        yield directory
+
+
+def _require_empty(directory: Path) -> None:
+    if any(path.name != lock.FILE for path in directory.iterdir()):
+        lock.require_free(directory)
+        resume = ", or go on with the run in it (--resume)" if (directory / run_settings.FILE).exists() else ""
+        raise UserError(f"{directory} is not empty, and nothing is written over: choose another --out{resume}")
 
 
 def new_runner(settings: RunSettings, built: Built) -> Runner:
@@ -91,7 +102,8 @@ def open_run(
         directory: the run's folder.
         env: see ``settings.build``.
         checkpoint: which one.
-        fresh: whether the lack of any checkpoint is no error: the state is None then.
+        fresh: True to go on with the run, in a folder that is locked: the lack of any checkpoint is no error then, and
+            the state is None.
 
     Raises:
         UserError: if there is no run, no checkpoint that can be read, or one of another configuration.
@@ -100,7 +112,7 @@ def open_run(
     settings = run_settings.load(directory)
     built = run_settings.build(settings, env)
     runner = new_runner(settings, built)
-    checkpoints = Checkpoints(directory / CHECKPOINTS)
+    checkpoints = Checkpoints(directory / CHECKPOINTS, read_only=not fresh)
     if fresh and not checkpoints.steps():
         return Opened(directory, settings, built, runner, None, 0, {})
     try:

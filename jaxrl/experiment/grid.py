@@ -105,18 +105,18 @@ def sweep(
                 lanes = len(members) * num_seeds
                 require_memory(built.agent, lanes, len(devices_for(lanes)))
             replay = max(replay, replay_bytes(built.agent, lanes))
-    directory = folder.create(out or _default_directory(base))
-    say(
-        f"{algorithm} on {env_id}, {base.total_steps:,} steps: {len(combinations)} settings x {num_seeds} seeds, "
-        f"{len(groups)} compiled program{'s' * (len(groups) > 1)}; "
-        + (f"preset {base.preset}" if base.preset else "the algorithm's defaults")
-        + (f"; replay takes {in_units(replay)}" if replay else "")
-    )
-    done = [setting for members in groups for setting in _train(members, env)]
-    done.sort(key=lambda s: (np.isnan(s.mean), -s.mean))
-    result = SweepResult(directory, done, time.perf_counter() - started)
-    _save(result, base, grid)
-    return result
+    with folder.new(out or _default_directory(base)) as directory:
+        say(
+            f"{algorithm} on {env_id}, {base.total_steps:,} steps: {len(combinations)} settings x {num_seeds} seeds, "
+            f"{len(groups)} compiled program{'s' * (len(groups) > 1)}; "
+            + (f"preset {base.preset}" if base.preset else "the algorithm's defaults")
+            + (f"; replay takes {in_units(replay)}" if replay else "")
+        )
+        done = [setting for members in groups for setting in _train(members, env)]
+        done.sort(key=lambda s: (np.isnan(s.mean), -s.mean))
+        result = SweepResult(directory, done, time.perf_counter() - started)
+        _save(result, base, grid)
+        return result
 
 
 def expand(base: RunSettings, grid: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], RunSettings]]:

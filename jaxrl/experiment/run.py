@@ -16,7 +16,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from jaxrl.experiment import folder
+from jaxrl.experiment import folder, lock
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.checkpoints import Checkpoints
 from jaxrl.experiment.console import say
@@ -145,11 +145,11 @@ def train(
     built = run_settings.build(settings, env)
     runner = folder.new_runner(settings, built)
     _require_wandb(wandb)
-    directory = folder.create(out or folder.default_directory(settings))
-    run_settings.save(settings, directory)
-    say(_introduction(settings, built, preset))
-    opened = folder.Opened(directory, settings, built, runner, None, 0, {})
-    return _run(opened, _Clock(started), wandb, progress)
+    with folder.new(out or folder.default_directory(settings)) as directory:
+        run_settings.save(settings, directory)
+        say(_introduction(settings, built, preset))
+        opened = folder.Opened(directory, settings, built, runner, None, 0, {})
+        return _run(opened, _Clock(started), wandb, progress)
 
 
 def resume(
@@ -171,18 +171,25 @@ def resume(
     directory = Path(directory)
     settings = run_settings.load(directory)
     run_settings.require_same(settings, given)
-    summary = folder.read_summary(directory)
-    opened = folder.open_run(directory, env=env, fresh=summary is None)
-    if summary is not None:
-        say(f"{directory} is finished, at step {opened.step}: there is nothing left to resume")
-        return RunResult(directory, settings, summary, opened.built.agent, opened.built.env, opened.state)
+    if (summary := folder.read_summary(directory)) is None:
+        with lock.held(directory):
+            # Who had it locked may just have finished.
+            if (summary := folder.read_summary(directory)) is None:
+                return _go_on(directory, env, _Clock(started), wandb, progress)
+    opened = folder.open_run(directory, env=env)
+    say(f"{directory} is finished, at step {opened.step}: there is nothing left to resume")
+    return RunResult(directory, settings, summary, opened.built.agent, opened.built.env, opened.state)
+
+
+def _go_on(directory: Path, env: Any, clock: _Clock, wandb: str | None, progress: bool) -> RunResult:
+    opened = folder.open_run(directory, env=env, fresh=True)
     old, new = opened.metadata.get("versions", {}), folder.versions()
     if changed := [f"{name} {old[name]} -> {new.get(name)}" for name in old if old[name] != new.get(name)]:
         say(f"other versions than before, so the last digits may differ: {', '.join(changed)}")
-    say(f"resuming {directory} at step {opened.step} of {settings.total_steps}")
+    say(f"resuming {directory} at step {opened.step} of {opened.settings.total_steps}")
     if opened.state is not None:
         opened = opened._replace(state=opened.runner.restored(opened.state))
-    clock = _Clock(started, **opened.metadata.get("clock", {}))
+    clock = dataclasses.replace(clock, **opened.metadata.get("clock", {}))
     return _run(opened, clock, wandb, progress)
 
 
