@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -17,6 +18,7 @@ from jaxrl import spaces as jax_spaces
 from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
 from jaxrl.envs.info_masks import MaskFromInfo
 from jaxrl.envs.rendering import prepare_pygame
+from jaxrl.envs.workers import close_workers
 from jaxrl.envs.wrappers import unit_actions, without_bounds
 from jaxrl.types import PyTree, TimeStep
 from jaxrl.validation import did_you_mean, require
@@ -224,10 +226,10 @@ class AdaptedVectorEnv(VectorEnv):
     ):
         """``action_space``: what actions are taken to be of, by default the environments' own."""
         self._envs = envs
-        self._on_close = on_close or envs.close
         self.num_envs = envs.num_envs
         # Neither a wrapper nor a subclass, whose own ``step`` would be passed over.
         self._asynchronous = type(envs) is gymnasium.vector.AsyncVectorEnv
+        self._on_close = on_close or (partial(close_workers, envs) if self._asynchronous else envs.close)
         self._same_step = _autoreset_mode(envs) == AutoresetMode.SAME_STEP
         self._own = _copier(envs.single_observation_space)
         self._stack = _stacker(envs.single_observation_space)

@@ -6,12 +6,46 @@ import contextlib
 import errno
 import os
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+
+TRACEBACK = "error.txt"
+"""In a run's folder: where the error came from that ended it."""
 
 
 class UserError(Exception):
     """One clear sentence about something the user can put right; the command line prints it and exits with status 2."""
+
+
+class EnvironmentBroke(UserError):
+    """An environment raised, which is other people's code; ``__cause__`` is its ``EnvironmentFailed``."""
+
+
+@contextlib.contextmanager
+def environments_may_raise() -> Iterator[None]:
+    """Turn what an environment raises inside the block into one sentence."""
+    from jaxrl.envs.errors import EnvironmentFailed
+
+    try:
+        yield
+    except EnvironmentFailed as error:
+        raise EnvironmentBroke(f"{one_line(error)} (--verbose shows where)") from error
+
+
+def one_line(error: BaseException, longest: int = 500) -> str:
+    """The text of an error as one line, cut off if it is long."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= longest else f"{text[:longest]} ..."
+
+
+def write_traceback(directory: Path, error: BaseException) -> Path | None:
+    """Write an error's traceback to ``error.txt``; returns the file, or None if it cannot be written."""
+    path = directory / TRACEBACK
+    with contextlib.suppress(OSError):
+        path.write_text("".join(traceback.format_exception(error)))
+        return path
+    return None
 
 
 @contextlib.contextmanager

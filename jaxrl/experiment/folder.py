@@ -65,7 +65,9 @@ def new(directory: Path | str) -> Iterator[Path]:
 
 
 def _require_empty(directory: Path) -> None:
-    if any(path.name != lock.FILE for path in directory.iterdir()):
+    # A process that was killed at its very beginning left no run.
+    left = (lock.FILE, f".{run_settings.FILE}.new")
+    if any(path.name not in left for path in directory.iterdir()):
         lock.require_free(directory)
         resume = ", or go on with the run in it (--resume)" if (directory / run_settings.FILE).exists() else ""
         raise UserError(f"{directory} is not empty, and nothing is written over: choose another --out{resume}")

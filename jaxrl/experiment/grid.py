@@ -18,7 +18,8 @@ from jaxrl.envs import Environment
 from jaxrl.experiment import folder
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.console import say
-from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.errors import UserError, environments_may_raise, writing
+from jaxrl.experiment.interruptions import watched
 from jaxrl.experiment.run import FINAL_EPISODES
 from jaxrl.experiment.settings import RunSettings
 from jaxrl.experiment.values import plain, unknown_name
@@ -53,6 +54,8 @@ class SweepResult:
     seconds: float
 
 
+@watched()
+@environments_may_raise()
 def sweep(
     algorithm: str,
     *,

@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxrl.envs import Environment, HostEnvironment, rescale_action, unit_actions
 from jaxrl.experiment import folder
-from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.errors import UserError, environments_may_raise
+from jaxrl.experiment.interruptions import watched
 from jaxrl.schedules import resolve
 from jaxrl.training.evaluation import LONGEST_EPISODE
 from jaxrl.types import Algorithm, PyTree
@@ -55,6 +56,8 @@ class Player(NamedTuple):
     explore: bool
 
 
+@watched()
+@environments_may_raise()
 def play(
     directory: Path | str,
     *,

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import os
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from jaxrl import algorithms
 from jaxrl.experiment import env_parameters, flags, presets
-from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.errors import UserError, one_line, writing
 from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, unknown_name
 from jaxrl.types import Algorithm
 from jaxrl.validation import did_you_mean
@@ -213,15 +214,21 @@ def make_env(env: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         UserError: if there is no such environment, or its package is not installed.
     """
     from jaxrl import envs
+    from jaxrl.envs.errors import EnvironmentFailed
 
     if not isinstance(env, str):
         return env
     parameters = {k: literal(v) for k, v in (parameters or {}).items()}
-    with as_user_error():
-        try:
-            return envs.make(env, **parameters)
-        except (TypeError, ValueError) as error:
-            raise (env_parameters.unknown(env, parameters) or error) from error
+    try:
+        with as_user_error():
+            try:
+                return envs.make(env, **parameters)
+            except (TypeError, ValueError) as error:
+                raise (env_parameters.unknown(env, parameters) or error) from error
+    except (UserError, EnvironmentFailed):
+        raise
+    except Exception as error:  # in a module or a constructor of the user's own
+        raise UserError(f"env={env!r}: {type(error).__name__} while it was made: {one_line(error)}") from error
 
 
 def _name_of(env: Any, parameters: Mapping[str, Any] | None) -> str:
@@ -298,10 +305,12 @@ def to_dict(settings: RunSettings) -> dict[str, Any]:
 
 
 def save(settings: RunSettings, directory: Path) -> None:
-    """Write ``config.yaml``."""
+    """Write ``config.yaml``, as a whole or not at all."""
     path = directory / FILE
     with writing(path):
-        path.write_text(to_yaml(to_dict(settings)))
+        partial = path.with_name(f".{FILE}.new")
+        partial.write_text(to_yaml(to_dict(settings)))
+        os.replace(partial, path)
 
 
 def to_yaml(record: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ vmapped over the seeds, one compiled call for all.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -99,6 +100,7 @@ class HostRunner:
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._vectors: list[Any] = []
         self._observation: PyTree = None
+        self._before_steps: HostTrainState | None = None
         self.masked = observations.action_mask(env.spec.observation_space, env.spec.action_space) is not None
 
     @property
@@ -145,7 +147,7 @@ class HostRunner:
 
     def advance(self, state: HostTrainState, iterations: int) -> tuple[HostTrainState, Metrics]:
         """Go on for some iterations and report them. The given state is donated: do not use it again."""
-        episodes = self._arrays.episodes()
+        episodes, self._before_steps = self._arrays.episodes(), None
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
         sums, count = episodes.sums(), np.int32(iterations)
@@ -156,9 +158,18 @@ class HostRunner:
         self, state: HostTrainState, num_episodes: int | None = None, deterministic: bool = True
     ) -> Evaluation:
         """Play whole episodes with each seed's current policy, in environments of their own."""
-        n, arrays = num_episodes or self.eval_episodes, self._arrays
+        n = num_episodes or self.eval_episodes
         make_vector = self.env.make_eval_vector or self.env.make_vector
-        vectors = [make_vector(n) for _ in self.seeds]
+        with contextlib.ExitStack() as stack:
+            vectors = []
+            for _ in self.seeds:
+                vectors.append(make_vector(n))
+                stack.callback(vectors[-1].close)
+            return self._play(state, vectors, n, deterministic)
+
+    def _play(self, state: HostTrainState, vectors: list[Any], n: int, deterministic: bool) -> Evaluation:
+        """Play an episode in each of ``n`` environments of each seed."""
+        arrays = self._arrays
         done_before = self.iterations_done(state)
         observation = arrays.stack(
             [v.reset(seed=_eval_seed(s, done_before)) for v, s in zip(vectors, self.seeds, strict=True)]
@@ -179,8 +190,6 @@ class HostRunner:
             observation = timestep.observation
             if not jax.device_get(alive.any()):
                 break
-        for v in vectors:
-            v.close()
         return jax.device_get(Evaluation(returns, lengths, ~alive))
 
     def restored(self, state: HostTrainState) -> HostTrainState:
@@ -191,6 +200,10 @@ class HostRunner:
         if self.agent.interrupt is not None:
             state = state._replace(agent=self._run("interrupt_agent", state.agent))
         return self._arrays.place(state._replace(carry=self._run("fresh_carry")))
+
+    def salvaged(self) -> HostTrainState | None:
+        """The last whole state, after an environment raised in ``advance``; without the steps that were under way."""
+        return self._before_steps
 
     def steps_after(self, iterations: int) -> int:
         """Environment steps of each seed after so many iterations."""
@@ -213,6 +226,7 @@ class HostRunner:
     ) -> tuple[HostTrainState, Packed | None]:
         sums = None
         for _ in range(iterations):
+            self._before_steps = state
             carry, records = state.carry, []
             drawn = self._drawn(state, 0, None)
             for t in range(self.agent.feed.rollout_length):
@@ -240,6 +254,9 @@ class HostRunner:
             if self.overlap:
                 # Dispatched before the action is waited for, so that one update begins where the last one ends.
                 agent, buffer, losses, iteration = self._learn(state, drawn)
+                self._before_steps = HostTrainState(agent, state.carry, buffer, state.key, iteration)
+            else:
+                self._before_steps = state
             records = []
             for t in range(self.agent.feed.steps_per_update):
                 observation = self._observation

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import jaxrl
-from jaxrl.experiment import folder
-from jaxrl.experiment import run as runs
+from jaxrl.experiment import folder, intervals
 from jaxrl.experiment.checkpoints import Checkpoints
 from jaxrl.experiment.cli import main
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.loggers import ConsoleLogger
+from jaxrl.experiment.reports import trouble_in, when_due, when_evaluated
 from jaxrl.experiment.run import Diverged, Interrupted, evaluate_run, resume
 from jaxrl.experiment.tensorboard import TensorBoardLogger, read_events
 
@@ -311,9 +311,9 @@ class TestTrouble:
 
     def test_trouble_is_looked_for_in_losses_and_parameters(self, ppo_run):
         metrics = jaxrl.training.Metrics(*[np.zeros(2)] * 6, {"loss": np.zeros(2)}, np.array([True, True]))
-        assert runs._trouble(metrics, [4, 5]) is None
-        assert runs._trouble(metrics._replace(finite=np.array([True, False])), [4, 5]) == ("parameters", 5)
-        assert runs._trouble(metrics._replace(losses={"loss": np.array([np.inf, 0.0])}), [4, 5]) == ("loss", 4)
+        assert trouble_in(metrics, [4, 5]) is None
+        assert trouble_in(metrics._replace(finite=np.array([True, False])), [4, 5]) == ("parameters", 5)
+        assert trouble_in(metrics._replace(losses={"loss": np.array([np.inf, 0.0])}), [4, 5]) == ("loss", 4)
         assert issubclass(Diverged, UserError)
 
 
@@ -373,7 +373,7 @@ class TestFromPython:
 
     @pytest.mark.parametrize(("intervals", "count"), [(100, 10), (7, 3), (8, 8), (3, 10), (1, 1)])
     def test_what_is_due_is_spread_evenly_and_ends_with_the_run(self, intervals, count):
-        due = runs._due(intervals, count)
+        due = when_due(intervals, count)
         assert len(due) == intervals and sum(due) == min(count, intervals) and due[-1]
         gaps = np.diff([-1, *np.flatnonzero(due)])
         assert max(gaps) - min(gaps) <= 1
@@ -390,7 +390,7 @@ class TestFromPython:
         ],
     )
     def test_evaluations_are_more_frequent_early(self, intervals, count, expected):
-        assert (np.flatnonzero(runs._evaluated(intervals, count)) + 1).tolist() == expected
+        assert (np.flatnonzero(when_evaluated(intervals, count)) + 1).tolist() == expected
 
     def test_nothing_is_left_behind_of_a_run_that_cannot_be(self, tmp_path):
         with pytest.raises(UserError, match="prefill"):
@@ -401,9 +401,9 @@ class TestFromPython:
 
 def test_time_of_training_and_rates_leave_out_what_is_compiled_meanwhile(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(intervals.time, "perf_counter", lambda: now[0])
     runner = types.SimpleNamespace(compile_seconds=3.0)
-    clock = runs._Clock(started=0.0, training=10.0)
+    clock = intervals.Clock(started=0.0, training=10.0)
     with clock.train(runner):
         now[0], runner.compile_seconds = 9.0, 8.0
     assert clock.training == 10.0 + 9.0 - 5.0
