@@ -71,7 +71,7 @@ def bootstrap(values: np.ndarray) -> Interval:
 def lines_of(names: Iterable[str]) -> dict[str, Line]:
     """Give each name its colour, the same in every picture.
 
-    Algorithms have theirs from a list. Other names have one by a checksum. Where two names of a picture have the same
+    Algorithms have theirs from a list. Other names have one by a checksum. Where two of these names have the same
     colour, the later one is dashed, dotted, or both.
     """
     found: dict[str, Line] = {}

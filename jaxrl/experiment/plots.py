@@ -109,7 +109,7 @@ def draw(
         axes.set_title(panel.title, loc="left", fontweight="bold")
         axes.set_xlabel("environment steps")
         axes.set_ylabel(LABELS.get(metric, metric))
-        axes.xaxis.set_major_formatter(_steps_formatter())
+        _format_steps(axes.xaxis)
         axes.set_xlim(0, 1.01 * max(curve.steps[-1] for curve in panel.curves) or 1)
     notes = [_caption(panels, smooth), *_magnified(panels, all_axes)]
     figure.supxlabel("\n".join(notes), fontsize=8, color="0.4")
@@ -227,9 +227,9 @@ def _panels(runs: Sequence[Run], curves: Sequence[Curve], labels: Sequence[str])
     if all(len({runs[i].algorithm for i in group} - {""}) == len(group) for group in groups):
         names = [run.algorithm for run in runs]
     names = list(labels) or names
-    lines = lines_of(names)
     panels = []
     for group in groups:
+        lines = lines_of(names[i] for i in group)
         title, found = _title([runs[i] for i in group])
         shown = [labels[i] for i in group] if labels else found if len(group) > 1 else []
         panels.append(Panel(title, [curves[i] for i in group], [lines[names[i]] for i in group], shown))
@@ -361,7 +361,8 @@ def _magnified(panels: Sequence[Panel], all_axes: Sequence[Any]) -> list[str]:
     return [note for note in notes if note]
 
 
-def _steps_formatter() -> Any:
-    from matplotlib.ticker import EngFormatter
+def _format_steps(axis: Any) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    return EngFormatter(sep="")
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))

@@ -212,6 +212,20 @@ def test_a_run_keeps_its_colour(tmp_path, drawn):
     assert colours[0] == colours[1][::-1]
 
 
+def test_dashes_tell_lines_of_one_panel_apart(tmp_path, drawn):
+    runs = [make_run(tmp_path / a, a, env=env) for a, env in (("ppo", "A-v0"), ("c51", "A-v0"), ("tqc", "B-v0"))]
+    plot_runs(runs, tmp_path / "x.png")
+    styles = [[line.get_linestyle() for line in axes.lines if line.get_linewidth() == 2] for axes in drawn[0].axes]
+    assert styles == [["-", "--"], ["-"]]
+
+
+def test_a_run_that_has_just_begun_can_be_drawn(tmp_path, drawn):
+    CSVLogger(tmp_path / "run" / "metrics.csv").write([{"steps": 0, "seed": 0, "eval_return": 20.0}])
+    plot_curve(tmp_path / "run")
+    drawn[0].draw_without_rendering()
+    assert [tick.get_text() for tick in drawn[0].axes[0].get_xticklabels()] == ["0", "1"]
+
+
 def test_lines_of_one_colour_have_other_dashes():
     # Algorithms of the list's places 0, 10 and 20.
     lines = lines_of(["ppo", "c51", "tqc", "dqn"])
