@@ -288,6 +288,18 @@ def test_a_termination_at_the_time_limit_is_no_truncation(Counter):
     assert (timestep.terminated.tolist(), timestep.truncated.tolist()) == ([False], [True])
 
 
+def test_a_dummy_step_follows_either_end_of_a_vector_environment(Counter):
+    makes = [lambda t=t: TimeLimit(Counter(2, terminates=t), 2) for t in (True, False)]
+    env = envs.from_vector(lambda n: SyncVectorEnv(makes[:n], autoreset_mode=AutoresetMode.NEXT_STEP))
+    vector = env.make_vector(2)
+    vector.reset(seed=0)
+    steps = [vector.step(zeros(2)) for _ in range(4)]
+    assert steps[1].timestep.terminated.tolist() == [True, False]
+    assert steps[1].timestep.truncated.tolist() == [False, True]
+    assert [s.valid.tolist() for s in steps] == [[True] * 2, [True] * 2, [False] * 2, [True] * 2]
+    assert [s.timestep.info["episode_length"].tolist() for s in steps] == [[1, 1], [2, 2], [0, 0], [1, 1]]
+
+
 class TwoRewards(gymnasium.Env):
     """Two steps with the rewards ``(1, 10)`` and ``(2, 20)``."""
 
