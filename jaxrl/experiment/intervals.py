@@ -126,6 +126,7 @@ class Intervals:
 
     def _run(self) -> None:
         self._start()
+        self._bar.start(self.runner.steps_after(self.runner.iterations_done(self.state)))
         lengths = interval_lengths(self.runner.num_iterations, self.settings.num_intervals)
         count = len(lengths)
         evaluated = when_evaluated(count, self.settings.num_evaluations)

@@ -12,6 +12,8 @@ from typing import Any
 from jaxrl.experiment import catalog
 from jaxrl.experiment.errors import UserError
 
+WIDE = 120
+"""Columns of a terminal from which a source has a column of its own."""
 TOPICS = ("algorithms", "presets", "environments")
 
 
@@ -41,10 +43,13 @@ def print_presets(algorithm: str | None = None) -> None:
     if algorithm is not None:
         require_algorithm(algorithm)
     presets = [PRESETS[name] for name in catalog.presets(algorithm)]
-    steps = lambda preset: f"{preset.total_steps:,}" if preset.total_steps else ""
+    steps = lambda preset: f"{preset.total_steps:,} steps" if preset.total_steps else ""
     rows = [(p.name, preset_env(p), steps(p), p.provenance) for p in presets]
     title = "Presets (train takes ALGO/ENV by itself, another is chosen with --preset NAME)"
-    print_table(title, ("name", "environment", "steps", "source"), rows)
+    if make_console().width >= WIDE:
+        print_table(title, ("name", "environment", "steps", "source"), rows)
+    else:
+        _print_stacked(title, rows)
 
 
 def preset_env(preset: Any) -> str:
@@ -94,6 +99,19 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     console.print()
     console.print(Text(title, style="bold"))
     console.print(table)
+
+
+def _print_stacked(title: str, rows: Iterable[Sequence[str]]) -> None:
+    """Print the last cell of each row below the others."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = make_console()
+    console.print()
+    console.print(Text(title, style="bold"))
+    for *cells, last in rows:
+        console.print(Text("  ".join(filter(None, cells)), style="cyan"))
+        console.print(Padding(Text(last), (0, 0, 0, 4)))
 
 
 def field_docs(record: type) -> dict[str, str]:

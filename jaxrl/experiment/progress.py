@@ -89,6 +89,14 @@ class Progress:
         if self._plain and self._points and self._shown_steps != self.steps:
             self._print_line()
 
+    def start(self, steps: int) -> None:
+        """Begin to count steps and time; what came before, such as an evaluation, belongs to no rate.
+
+        Args:
+            steps: environment steps of each seed so far.
+        """
+        self.steps, self._start = steps, (self._seconds(), steps)
+
     def update(self, steps: int, episode_return: float = math.nan, loss: float = math.nan) -> None:
         """Take note of the state after an interval.
 
@@ -118,7 +126,7 @@ class Progress:
         """Steps per second of each seed, lately; NaN before there are any."""
         if not self._points:
             return math.nan
-        # The first interval includes the start of the simulators: leave it out as soon as there is another.
+        # A program's first call is slower than the others: leave it out as soon as there is another interval.
         (start, before), (now, steps) = (self._points[0] if len(self._points) > 1 else self._start), self._points[-1]
         return (steps - before) / (now - start) if now > start else math.nan
 

@@ -66,6 +66,17 @@ def test_rates_and_the_time_left_never_count_compilation():
         assert progress.speed == pytest.approx(2000 / 4) and progress.seconds_left == pytest.approx(6000 / 500)
 
 
+def test_what_came_before_the_first_interval_is_no_part_of_a_rate():
+    clock = Clock()
+    with Progress(10_000, console=plain(), clock=clock) as progress:
+        clock.now += 30  # simulators start, a buffer is prefilled, the untrained policy is evaluated
+        progress.start(1000)
+        clock.now += 4
+        assert progress.status == "running ... 4 s"
+        progress.update(3000)
+        assert progress.speed == pytest.approx(2000 / 4) and progress.seconds_left == pytest.approx(7000 / 500)
+
+
 def test_says_that_it_compiles_with_the_seconds_until_the_first_interval_is_done():
     clock, console = Clock(), terminal()
     compilation = CompileClock(clock)
