@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
 import os
@@ -60,57 +61,49 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
-@pytest.fixture(scope="session")
-def compiled_algorithms() -> Iterator[None]:
-    """Compile ``init`` and ``update`` as one program each where a test calls them outside of one.
+def compiled(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
+    """``make`` of an algorithm whose ``init`` and ``update`` are one program each where they are called outside of one.
 
     JAX would compile every primitive of them by itself, which took most of the time of many tests. Within a program
-    they are traced as they are (``inline``).
+    they are traced as they are (``inline``). Equal arguments give the same record, and so the same programs.
     """
-    plain = Algorithm.__init__
-
-    def with_compiled_functions(self: Algorithm, *args: Any, **kwargs: Any) -> None:
-        plain(self, *args, **kwargs)
-        for name in ("init", "update"):
-            object.__setattr__(self, name, jax.jit(getattr(self, name), inline=True))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Algorithm, "__init__", with_compiled_functions)
-        yield
-
-
-def made_once(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
-    """``make`` of an algorithm, which returns the same record, and so the same programs, for equal arguments."""
     made: dict[bytes, Algorithm] = {}
+
+    def new(*args: Any, **kwargs: Any) -> Algorithm:
+        agent = make(*args, **kwargs)
+        functions = {name: jax.jit(getattr(agent, name), inline=True) for name in ("init", "update")}
+        return dataclasses.replace(agent, **functions)
 
     @functools.wraps(make)
     def shared(*args: Any, **kwargs: Any) -> Algorithm:
         try:
             arguments = pickle.dumps((args, kwargs))
         except (pickle.PicklingError, AttributeError, TypeError):  # a function of the test's own
-            return make(*args, **kwargs)
+            return new(*args, **kwargs)
         if arguments not in made:
-            made[arguments] = make(*args, **kwargs)
+            made[arguments] = new(*args, **kwargs)
         return made[arguments]
 
     return shared
 
 
 @pytest.fixture(scope="session")
-def shared_make(compiled_algorithms: None) -> dict[Any, tuple[Any, Any]]:
-    """Each algorithm's module with its own ``make`` and the one that makes equal algorithms once."""
+def makers() -> dict[Any, tuple[Callable[..., Algorithm], Callable[..., Algorithm]]]:
+    """Each algorithm's module with its own ``make`` and the compiled one."""
     modules = [algorithms.get(name) for name in algorithms.NAMES]
-    return {module: (module.make, made_once(module.make)) for module in modules}
+    return {module: (module.make, compiled(module.make)) for module in modules}
 
 
 @pytest.fixture(autouse=True)
-def algorithms_made_once(request: pytest.FixtureRequest, shared_make: dict[Any, tuple[Any, Any]]) -> Iterator[None]:
-    """Let tests share algorithms of equal configuration, except those that replace parts of the library."""
-    replaces = "monkeypatch" in request.fixturenames
-    for module, (own, shared) in shared_make.items():
-        module.make = own if replaces else shared
+def compiled_algorithms(request: pytest.FixtureRequest, makers: dict[Any, Any]) -> Iterator[None]:
+    """Let tests share compiled algorithms, except those that replace parts of the library."""
+    if "monkeypatch" in request.fixturenames:
+        yield
+        return
+    for module, (_, shared) in makers.items():
+        module.make = shared
     yield
-    for module, (own, _) in shared_make.items():
+    for module, (own, _) in makers.items():
         module.make = own
 
 

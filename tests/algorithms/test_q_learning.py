@@ -244,7 +244,7 @@ def test_noise_is_each_environments_own_and_each_updates_and_off_in_evaluation(n
 
 @pytest.mark.parametrize("double_q", [False, True])
 def test_iqn_draws_as_many_quantiles_as_each_of_its_networks_is_to(double_q, rng, key, monkeypatch):
-    agent, _, hp = make("iqn", double_q=double_q)
+    agent, _, hp = make.__wrapped__("iqn", double_q=double_q)  # not one that was traced before
     state, batch = two_networks(agent, hp, key), batch_of(rng)
     now, after = batch.transitions.observation, batch.transitions.next_observation
     apply, whose, calls = iqn.ImplicitQuantileNetwork.apply, [], []
