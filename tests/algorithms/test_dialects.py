@@ -166,7 +166,7 @@ def test_rl_games_normalisers(rng):
     # So many that the item it begins with, which ours do not, is lost among them.
     known, flat = RunningMeanStd(2), x.reshape(-1, 2)
     known.update(flat)
-    statistics = normalization.update(normalization.init(x[0, 0]), x)
+    statistics = jax.jit(normalization.update)(normalization.init(x[0, 0]), x)
     clip = config.observation_clip
     np.testing.assert_allclose(
         observations.normalized(BOX.observation_space, x, statistics, clip=clip).reshape(-1, 2), known.normalize(flat),
@@ -177,9 +177,10 @@ def test_rl_games_normalisers(rng):
     ends = rng.random((4_096, 16)) < 0.1
     transitions = Transition(x, np.zeros((4_096, 16, 3)), reward, ends, np.zeros_like(ends), x)
     before = networks.init_normalizers()._replace(value=normalization.Statistics(*map(jnp.float32, (9e4, 0.3, 4.0))))
-    params = networks.init(jax.random.key(0))
+    params = jax.jit(networks.init)(jax.random.key(0))
     hp = ppo.Hyperparameters(discount=0.99, gae_lambda=0.95)
-    got, after = advantages.estimate(networks, params, before, Rollout(transitions, {}, ()), hp)
+    estimate = jax.jit(lambda *args: advantages.estimate(networks, *args, hp))
+    got, after = estimate(params, before, Rollout(transitions, {}, ()))
     theirs = RunningMeanStd()
     theirs.mean, theirs.var, theirs.count = 0.3, 4.0, 9e4
     raw, _ = advantages.values(networks, Policy(params, before.observation), transitions, ())

@@ -25,7 +25,7 @@ MEMBERS = {
     "rainbow": (rainbow, ATOMS),
 }
 CASES = {f"{name}-{'prioritized' if p else 'uniform'}": (name, p) for name in MEMBERS for p in (True, False)}
-QUICK = ("rainbow-prioritized", "munchausen_dqn-uniform", "pqn")
+QUICK = ("rainbow-prioritized", "pqn")
 
 
 def agent_of(case, spec):
