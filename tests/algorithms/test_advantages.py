@@ -64,6 +64,18 @@ RECURRENT = {
 }
 
 
+def test_an_episode_begins_after_an_end_and_after_a_dummy_step(rng):
+    config = replaced(actor_rnn="gru")
+    t = steps(rng)
+    valid = np.ones((T, B), bool)
+    valid[5, 2] = False
+    got = advantages.begins(config, Rollout(t, {}, (), valid))
+    want = np.zeros((T, B), bool)
+    want[1:] = (t.terminated | t.truncated | ~valid)[:-1]
+    np.testing.assert_array_equal(got, want)
+    assert advantages.begins(CONFIG, Rollout(t, {}, (), valid)) is None
+
+
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_sequences_from_stored_states_are_what_acting_did(rng, key, kind):
     config = replaced(**RECURRENT[kind])

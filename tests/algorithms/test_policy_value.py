@@ -1,6 +1,7 @@
 """Networks of the policy-gradient family, and the configurations that they refuse."""
 
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,30 @@ def test_pixels_are_normalised_by_their_own_statistics(key, rng):
     actions = {"number": jnp.zeros((50, 1)), "side": jnp.zeros(50, jnp.int32)}
     np.testing.assert_allclose(got.log_prob(actions), want.log_prob(actions), rtol=1e-3, atol=1e-4)
     assert np.abs(got.log_prob(actions) - other.log_prob(actions)).max() > 1e-3
+
+
+def test_acting_tells_the_log_probability_of_the_action_taken(key):
+    networks = policy_value.make_networks(spec_of(spaces.Box(-9, 9, (2,))), CONFIG)
+    policy, observation = Policy(networks.init(key), ()), jnp.ones((16, 2))
+    act = jax.jit(policy_value.make_act(networks), static_argnames="explore")
+    action, _, extras = act(policy, observation, (), jax.random.key(1), None)
+    logits = np.asarray(networks.act(policy, observation, ())[0].logits, np.float64)
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    np.testing.assert_allclose(extras["log_prob"], log_probs[np.arange(16), action], rtol=1e-4)
+    assert len(set(np.asarray(action))) > 1
+    np.testing.assert_array_equal(
+        act(policy, observation, (), jax.random.key(1), None, explore=False)[0], logits.argmax(-1)
+    )
+
+
+def test_an_interruption_clears_the_sums_of_rewards_alone():
+    class State(NamedTuple):
+        normalizers: policy_value.Normalizers
+
+    before = policy_value.Normalizers((), jnp.float32(3.0), jnp.ones(4), ())
+    after = policy_value.interrupt(State(before)).normalizers
+    np.testing.assert_array_equal(after.sums, np.zeros(4))
+    assert after.reward == 3.0
 
 
 def test_masks_go_through_the_networks(key):

@@ -1,7 +1,9 @@
-"""Discrete SAC's temperature where a mask forbids actions."""
+"""Discrete SAC where a mask forbids actions: an update by hand, and the temperature."""
 
+import by_hand
 import jax
 import jax.numpy as jnp
+import linear
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -44,6 +46,49 @@ def many_updates():
         return jax.lax.scan(step, AGENT.init(jax.random.key(0), hp), keys)[1]
 
     return jax.jit(run)
+
+
+def test_an_update_by_hand(rng):
+    """Expectations over the allowed actions, gamma^k of each row, both kinds of end, and what is differentiated."""
+    config = sac_discrete.Config(**SMALL, activation="identity", adam_epsilon=by_hand.SGD)
+    agent = sac_discrete.make(SPEC, config)
+    alpha, discount, share = 0.4, by_hand.DISCOUNT, 0.7
+    rates = dict.fromkeys(("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate"), by_hand.SGD)
+    hp = agent.hyperparameters.replace(**rates, discount=discount, temperature=alpha, target_entropy=share, tau=0.25)
+    state = by_hand.quick(lambda key: agent.init(key, hp))(jax.random.key(0))
+    state = state._replace(targets=jax.tree.map(lambda x: 0.3 - x, state.targets))
+    counts, rows = np.arange(ROWS) % ACTIONS + 1, np.arange(ROWS)
+    steps, terminated, truncated = rows % 3 + 1, rows % 4 == 1, rows % 5 == 2
+    batch = batch_of(rng, counts)
+    t = batch.transitions._replace(terminated=terminated, truncated=truncated)
+    batch = batch._replace(transitions=t, steps=steps.astype(np.int32), weights=rng.uniform(1, 2, ROWS))
+    new, info = by_hand.quick(agent.update)(state, batch, jax.random.key(1), hp)
+
+    def policy(x):
+        logits, hidden = linear.actor(state.actor.variables, x["vector"])
+        p = np.where(x["action_mask"], np.exp(logits), 0)
+        p /= p.sum(1, keepdims=True)
+        return p, np.log(np.where(p > 0, p, 1)), hidden
+
+    def values(variables, x):
+        return linear.critic(variables, x["vector"], np.zeros((ROWS, 0)))
+
+    p, log_p, _ = policy(t.next_observation)
+    slow = values(state.targets["critic"], t.next_observation).output.min(0)
+    soft = np.sum(p * (slow - alpha * log_p), axis=1)
+    q, hidden = values(state.critic.variables, t.observation)
+    error = q[:, rows, t.action] - (t.reward + discount**steps * ~terminated * soft)
+    np.testing.assert_allclose(info.priorities, np.abs(error).mean(0), rtol=1e-3, atol=1e-5)
+    slope = (batch.weights * error / ROWS)[..., None] * np.eye(ACTIONS)[t.action]
+    learners = (linear.members(s.critic.variables) for s in (new, state))
+    for after, before, h, s in zip(*learners, hidden, slope, strict=True):
+        linear.assert_layer_moved(after["Dense_0"], before["Dense_0"], h, s)
+
+    p, log_p, hidden = policy(t.observation)
+    cost = alpha * log_p - values(new.critic.variables, t.observation).output.min(0)
+    linear.assert_actor_descended(new, state, hidden, p * (cost - np.sum(p * cost, axis=1, keepdims=True)) / ROWS)
+    gap = np.mean(np.sum(p * log_p, axis=1) + share * np.log(counts))
+    np.testing.assert_allclose(new.temperature.variables.params - np.log(alpha), alpha * gap, rtol=1e-3, atol=1e-6)
 
 
 def test_the_target_entropy_is_of_the_actions_that_each_state_allows():
