@@ -14,6 +14,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxrl.counters import Counter
+
 Array = jax.Array
 PyTree = Any
 
@@ -28,8 +30,8 @@ LARGE = 2048
 class Statistics(NamedTuple):
     """Mean and variance of all that was seen so far; of a pytree, each leaf has its own."""
 
-    count: Array
-    """Items seen, a float32 scalar."""
+    count: Counter
+    """Items seen."""
     mean: PyTree
     variance: PyTree
     """Population variance: the mean square of the distances to the mean."""
@@ -44,7 +46,7 @@ def init(example: PyTree) -> Statistics:
     full = lambda x, value: jnp.full(jnp.shape(x), value, jnp.float32)
     variance = lambda x: 255.0**2 if getattr(x, "dtype", None) == jnp.uint8 else 1.0
     return Statistics(
-        jnp.zeros(()),
+        Counter.zero(),
         jax.tree.map(lambda x: full(x, 0.0), example),
         jax.tree.map(lambda x: full(x, variance(x)), example),
     )
@@ -80,17 +82,20 @@ def update(
     axes = tuple(range(leaves[0].ndim - means[0].ndim))
     shape = tuple(leaves[0].shape[i] for i in axes)
     if mask is None:
-        count = jnp.float32(math.prod(shape))
+        new = jnp.uint32(math.prod(shape))
     else:
         chex.assert_shape(mask, shape)
-        count = jnp.sum(mask, dtype=jnp.float32)
+        new = jnp.sum(mask, dtype=jnp.uint32)
         mask = mask.reshape(-1)
     across = (lambda x: x) if axis_name is None else (lambda x: jax.lax.psum(x, axis_name))
-    count = across(count)
+    new = across(new)
+    seen, count = statistics.count.add(new), new.astype(jnp.float32)
     divisor = jnp.maximum(count, 1.0)
-    seen = statistics.count + count
-    share = count / jnp.maximum(seen, 1.0)
-    weight = share if weight is None else jnp.where(statistics.count > 0, jnp.where(count > 0, weight, 0.0), share)
+    share = count / jnp.maximum(seen.as_float(), 1.0)
+    if weight is None:
+        weight = share
+    else:
+        weight = jnp.where(statistics.count.as_float() > 0, jnp.where(count > 0, weight, 0.0), share)
 
     def merge(x: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
         x = x.reshape(-1, *mean.shape)

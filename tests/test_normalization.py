@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrl import normalization
+from jaxrl.counters import Counter
 
 
 def test_batches_merge_to_the_statistics_of_all(rng):
@@ -12,7 +13,7 @@ def test_batches_merge_to_the_statistics_of_all(rng):
     for low, high in ((0, 1), (1, 20), (20, 20 + 5), (25, 60)):
         batch = {k: x[low:high] for k, x in data.items()}
         statistics = jax.jit(normalization.update)(statistics, batch)
-    assert statistics.count == 60
+    assert int(statistics.count) == 60
     for name, x in data.items():
         np.testing.assert_allclose(statistics.mean[name], x.mean(0), rtol=1e-5)
         np.testing.assert_allclose(statistics.variance[name], x.var(0), rtol=1e-4)
@@ -26,10 +27,18 @@ def test_a_far_mean_costs_no_precision(rng):
     np.testing.assert_allclose(statistics.variance, x.astype(np.float64).var(), rtol=0.01)
 
 
+def test_items_count_beyond_what_a_float_can_count():
+    """2^24 + 1 is no float32: single items would never be counted from there on."""
+    start = normalization.init(jnp.zeros(()))._replace(count=Counter.of(2**33))
+    one = jax.jit(normalization.update)
+    got = one(one(start, jnp.ones(1)), jnp.ones(1))
+    assert int(got.count) == 2**33 + 2
+
+
 def test_masked_items_do_not_count(rng):
     x, mask = rng.normal(size=(7, 5, 3)).astype(np.float32), rng.random((7, 5)) < 0.5
     got = normalization.update(normalization.init(jnp.zeros(3)), x, mask)
-    assert got.count == mask.sum()
+    assert int(got.count) == mask.sum()
     np.testing.assert_allclose(got.mean, x[mask].mean(0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(got.variance, x[mask].var(0), rtol=1e-4)
     none = normalization.update(got, x, np.zeros_like(mask))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.host import HostStep
-from jaxrl.training.metrics import EpisodeSums
+from jaxrl.training.metrics import EpisodeSums, EpisodeTotals
 from jaxrl.types import PyTree
 
 
@@ -82,17 +83,20 @@ class DeviceArrays:
         return self._run("over_time", list(records))
 
     def episodes(self) -> DeviceEpisodes:
-        # With their dtype, since a weak one would be another program.
-        zero = jax.tree.map(lambda x: jnp.full(self._num_seeds, x, jnp.float32), EpisodeSums.zero())
+        zero = jax.tree.map(lambda x: jnp.stack([x] * self._num_seeds), EpisodeTotals.zero())
         return DeviceEpisodes(self.place(zero), self._run)
 
 
 class HostEpisodes:
     """``EpisodeSums`` in NumPy, of each seed."""
 
+    MANY = 4096
+    """Episodes that are kept one by one until they are added up."""
+
     def __init__(self, num_seeds: int):
         self._returns: list[list[float]] = [[] for _ in range(num_seeds)]
         self._lengths: list[list[float]] = [[] for _ in range(num_seeds)]
+        self._totals = [(0, 0.0, math.inf, -math.inf, 0.0)] * num_seeds
 
     def add(self, step: HostStep) -> None:
         """Count the episodes that end in a step ``[S, B]``."""
@@ -102,26 +106,35 @@ class HostEpisodes:
             for i, (returns, lengths) in enumerate(zip(self._returns, self._lengths, strict=True)):
                 returns.extend(info["episode_return"][i][ended[i]].tolist())
                 lengths.extend(info["episode_length"][i][ended[i]].tolist())
+                if len(returns) > self.MANY:
+                    self._add_up(i)
 
     def sums(self) -> EpisodeSums:
         """The sums so far, ``[S]``."""
-        each = [
-            (len(r), sum(r), min(r, default=np.inf), max(r, default=-np.inf), sum(lengths))
-            for r, lengths in zip(self._returns, self._lengths, strict=True)
-        ]
-        return EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*each, strict=True)))
+        for i in range(len(self._totals)):
+            self._add_up(i)
+        return EpisodeSums(*(np.asarray(x, np.float32) for x in zip(*self._totals, strict=True)))
+
+    def _add_up(self, i: int) -> None:
+        count, total, lowest, highest, total_length = self._totals[i]
+        returns, lengths = self._returns[i], self._lengths[i]
+        if returns:
+            lowest, highest = min(lowest, *returns), max(highest, *returns)
+        self._totals[i] = count + len(returns), total + sum(returns), lowest, highest, total_length + sum(lengths)
+        returns.clear()
+        lengths.clear()
 
 
 class DeviceEpisodes:
-    """``EpisodeSums`` on a device, of each seed."""
+    """``EpisodeTotals`` on a device, of each seed."""
 
-    def __init__(self, zero: EpisodeSums, run: Callable[..., Any]):
+    def __init__(self, zero: EpisodeTotals, run: Callable[..., Any]):
         self._sums, self._run = zero, run
 
     def add(self, step: HostStep) -> None:
         self._sums = self._run("count", self._sums, step)
 
-    def sums(self) -> EpisodeSums:
+    def sums(self) -> EpisodeTotals:
         return self._sums
 
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.counters import Counter
+from jaxrl.counters import Counter, Sum
 from jaxrl.schedules import resolve
 from jaxrl.training.collect import act_and_env_keys, at_random, reset_carry
 from jaxrl.training.devices import over_lanes
 from jaxrl.training.host_arrays import ends_of
 from jaxrl.training.iterations import Replay, learn, nothing_pending, repeat, set_pending
 from jaxrl.training.keys import Purpose, key_for
-from jaxrl.training.metrics import summarize
+from jaxrl.training.metrics import EpisodeSums, EpisodeTotals, summarize
 from jaxrl.training.staged_scan import Divided, divide
 from jaxrl.types import Algorithm, Array, Key, OffPolicy, OnPolicy, PyTree, Rollout
 
@@ -45,7 +46,7 @@ class HostTrainState(NamedTuple):
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["vector"], meta_fields=["unpack"])
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """A tree of few numbers as one vector, since each array that a call takes or returns costs microseconds."""
+    """A tree of few float32 numbers as one vector, since each array that a call takes or returns costs microseconds."""
 
     vector: Array
     unpack: Callable[[Array], PyTree]
@@ -55,8 +56,26 @@ class Packed:
     def of(cls, tree: PyTree) -> Packed:
         return cls(*ravel_pytree(tree))
 
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["sums"], meta_fields=["unpack"])
+@dataclasses.dataclass(frozen=True)
+class PackedSums:
+    """Sums of any number of ``Packed``."""
+
+    sums: Sum
+    unpack: Callable[[Array], PyTree]
+
+    @classmethod
+    def zero(cls, like: Packed, num_seeds: int) -> PackedSums:
+        """Nothing yet, for each of the seeds that ``like`` is of."""
+        return cls(Sum(np.zeros((num_seeds, 3, like.vector.shape[-1]), np.float32)), like.unpack)
+
+    def plus(self, one: Packed) -> PackedSums:
+        return PackedSums(self.sums.add(one.vector), self.unpack)
+
     def tree(self) -> PyTree:
-        return self.unpack(self.vector)
+        return self.unpack(self.sums.as_float())
 
 
 class Programs:
@@ -81,8 +100,11 @@ class Programs:
         return jax.jit(lanes, donate_argnums=donate)
 
     def _hp(self, hp: Any, iteration: Counter) -> Any:
-        steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
-        return resolve(hp, steps, steps / self.run.total_steps)
+        steps = self._steps_at(iteration)
+        return resolve(hp, steps, steps / float(self.run.total_steps))
+
+    def _steps_at(self, iteration: Counter) -> Array:
+        return float(self.run.prefill_steps) + iteration.as_float() * float(self.run.steps_per_iteration)
 
     def _init(self):
         agent = self.agent
@@ -178,7 +200,7 @@ class Programs:
 
         def begin(agent_state, replay, sums, left, observation, carry, drawn, i, hp):
             replay = add(replay, *left.steps, left.iteration, hp)
-            sums = jax.tree.map(jnp.add, sums, left.losses)
+            sums = sums.plus(left.losses)
             if self.agent.observe is not None:
                 agent_state = observe(agent_state, *left.steps, left.iteration, hp)
             action, carry, _ = act(agent_state, observation, carry, drawn, i, 0, hp)
@@ -249,7 +271,7 @@ class Programs:
         return lambda: jax.tree.map(lambda x: jnp.broadcast_to(x, (self.run.num_seeds, *x.shape)), carry), ()
 
     def _sum(self):
-        return lambda a, b: jax.tree.map(jnp.add, a, b), (0, 0)
+        return PackedSums.plus, (0, 0)
 
     # Of arrays that stay on the device.
 
@@ -265,14 +287,16 @@ class Programs:
     def _count(self):
         def count(sums, step):
             info = step.timestep.info
-            return sums.add_episodes(ends_of(step), info["episode_return"], info["episode_length"])
+            part = EpisodeSums.zero().add_episodes(ends_of(step), info["episode_return"], info["episode_length"])
+            return sums.add(part)
 
         return count, (0, 0)
 
     def _summarize(self):
         def report(episodes, losses, iterations, iteration, agent_state):
-            steps = self.run.prefill_steps + iteration.as_float() * self.run.steps_per_iteration
-            return summarize(episodes, {} if losses is None else losses.tree(), iterations, steps, agent_state)
+            episodes = episodes.rounded() if isinstance(episodes, EpisodeTotals) else episodes
+            losses = {} if losses is None else losses.tree()
+            return summarize(episodes, losses, iterations, self._steps_at(iteration), agent_state)
 
         return report, (0, 0, None, 0, 0)
 

@@ -20,7 +20,7 @@ from jaxrl.envs.host import HostEnvironment, HostStep
 from jaxrl.training.compile_clock import CompileClock
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
 from jaxrl.training.host_arrays import DeviceArrays, DeviceEpisodes, HostArrays, HostEpisodes
-from jaxrl.training.host_programs import HostTrainState, Packed, Programs
+from jaxrl.training.host_programs import HostTrainState, Packed, PackedSums, Programs
 from jaxrl.training.iterations import prefill_steps
 from jaxrl.training.metrics import Metrics
 from jaxrl.training.train import check_spec
@@ -150,7 +150,7 @@ class HostRunner:
         episodes, self._before_steps = self._arrays.episodes(), None
         go_on = self._on_policy if isinstance(self.agent.feed, OnPolicy) else self._off_policy
         state, losses = go_on(state, iterations, episodes)
-        sums, count = episodes.sums(), np.int32(iterations)
+        sums, count = episodes.sums(), np.float32(iterations)
         report = self._run("summarize", sums, losses, count, state.iteration, state.agent)
         return state, jax.device_get(report)
 
@@ -223,7 +223,7 @@ class HostRunner:
 
     def _on_policy(
         self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
-    ) -> tuple[HostTrainState, Packed | None]:
+    ) -> tuple[HostTrainState, PackedSums | None]:
         sums = None
         for _ in range(iterations):
             self._before_steps = state
@@ -246,7 +246,7 @@ class HostRunner:
 
     def _off_policy(
         self, state: HostTrainState, iterations: int, episodes: HostEpisodes | DeviceEpisodes
-    ) -> tuple[HostTrainState, Packed | None]:
+    ) -> tuple[HostTrainState, PackedSums | None]:
         sums = left = drawn = None
         for i in range(iterations):
             drawn = self._drawn(state, i, drawn)
@@ -287,15 +287,15 @@ class HostRunner:
         return _Drawn(kept, np.int32(i % ahead))
 
     def _begin(
-        self, state: HostTrainState, sums: Packed | None, left: _Left | None, drawn: _Drawn
-    ) -> tuple[HostTrainState, Packed | None, PyTree, PyTree]:
+        self, state: HostTrainState, sums: PackedSums | None, left: _Left | None, drawn: _Drawn
+    ) -> tuple[HostTrainState, PackedSums | None, PyTree, PyTree]:
         """Do what the last iteration has left, and choose the first action: all in one call, since a call costs as much
         as either."""
         if left is None:
             action, carry, _ = self._act(state, state.carry, 0, drawn)
             return state, sums, action, carry
         if sums is None:
-            sums = self._arrays.place(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), left.losses))
+            sums = self._no_sums(left.losses)
         agent, buffer, sums, action, carry = self._run(
             ("begin", self.agent.feed.steps_per_update), state.agent, state.buffer, sums, left, self._observation,
             state.carry, *drawn, self.hp,
@@ -316,8 +316,11 @@ class HostRunner:
             agent = self._run(("observe", count), agent, *steps, iteration, self.hp)
         return state._replace(agent=agent, buffer=self._run(("add", count), state.buffer, *steps, iteration, self.hp))
 
-    def _sum(self, sums: Packed | None, losses: Packed) -> Packed:
-        return losses if sums is None else self._run("sum", sums, losses)
+    def _sum(self, sums: PackedSums | None, losses: Packed) -> PackedSums:
+        return self._run("sum", self._no_sums(losses) if sums is None else sums, losses)
+
+    def _no_sums(self, losses: Packed) -> PackedSums:
+        return self._arrays.place(PackedSums.zero(losses, self.num_seeds))
 
     # The simulators.
 

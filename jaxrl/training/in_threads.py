@@ -75,7 +75,7 @@ def train_in_threads(
     num_envs, length = agent.feed.num_envs // workers.count, agent.feed.rollout_length
     wrapped, key = for_training(env, reward_transform=reward_transform), jax.random.key(seed)
     hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), agent.hyperparameters if hp is None else hp)
-    resolved = lambda hp, steps: resolve(hp, steps, steps / total_steps)
+    resolved = lambda hp, steps: resolve(hp, steps, steps / float(total_steps))
 
     def work(state, actors, key, hp, steps):
         hp = resolved(hp, steps)

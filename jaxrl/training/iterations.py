@@ -118,9 +118,12 @@ def _off_policy(agent, env, state, collect_key, update_key, hp, episodes) -> Out
 
     # Before new transitions take the places of those that the priorities are of.
     replay = set_pending(feed, state.buffer, hp)
-    carry = (state.actors, replay.buffer, episodes, state.agent)
+    several = feed.steps_per_update > 1
+    # Short chains of float32 additions: those of many steps are a sum of their own.
+    carry = (state.actors, replay.buffer, EpisodeSums.zero() if several else episodes, state.agent)
     carry = repeat(step, carry, step_keys(collect_key, feed.steps_per_update))[0]
-    actors, buffer, episodes, agent_state = carry
+    actors, buffer, counted, agent_state = carry
+    episodes = episodes.merge(counted) if several else counted
 
     agent_state, replay, losses = learn(agent, agent_state, Replay(buffer, replay.pending), update_key, hp)
     return Outcome(agent_state, actors, replay, episodes, losses)

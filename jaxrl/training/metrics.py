@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.counters import Sum
 from jaxrl.types import Array, TimeStep
 
 
 class EpisodeSums(NamedTuple):
-    """Sums over the episodes that ended, of their raw return and length."""
+    """Sums over the episodes that ended, of their raw return and length: of few, since they are float32."""
 
     count: Array
     total_return: Array
@@ -43,6 +44,61 @@ class EpisodeSums(NamedTuple):
             self.total_length + masked(lengths),
         )
 
+    def merge(self, other: EpisodeSums) -> EpisodeSums:
+        """The sums over both."""
+        return EpisodeSums(
+            self.count + other.count,
+            self.total_return + other.total_return,
+            jnp.minimum(self.lowest, other.lowest),
+            jnp.maximum(self.highest, other.highest),
+            self.total_length + other.total_length,
+        )
+
+
+class EpisodeTotals(NamedTuple):
+    """``EpisodeSums`` over an interval of any length."""
+
+    count: Sum
+    total_return: Sum
+    lowest: Array
+    highest: Array
+    total_length: Sum
+
+    @classmethod
+    def zero(cls) -> EpisodeTotals:
+        part = EpisodeSums.zero()
+        return cls(Sum.zero(), Sum.zero(), part.lowest, part.highest, Sum.zero())
+
+    def add(self, part: EpisodeSums) -> EpisodeTotals:
+        """Add the sums of a part of the interval."""
+        return EpisodeTotals(
+            self.count.add(part.count),
+            self.total_return.add(part.total_return),
+            jnp.minimum(self.lowest, part.lowest),
+            jnp.maximum(self.highest, part.highest),
+            self.total_length.add(part.total_length),
+        )
+
+    def rounded(self) -> EpisodeSums:
+        """The sums as float32."""
+        return EpisodeSums(*(x.as_float() if isinstance(x, Sum) else x for x in self))
+
+
+class Totals(NamedTuple):
+    """Sums over an interval of any length: of its episodes, and of what its updates report."""
+
+    episodes: EpisodeTotals
+    losses: dict[str, Sum]
+
+    @classmethod
+    def zero(cls, losses: dict[str, Any]) -> Totals:
+        """Nothing yet, of losses with these shapes."""
+        return cls(EpisodeTotals.zero(), {name: Sum.zero(x.shape) for name, x in losses.items()})
+
+    def add(self, episodes: EpisodeSums, losses: dict[str, Array]) -> Totals:
+        """Add the sums of a part of the interval."""
+        return Totals(self.episodes.add(episodes), {name: self.losses[name].add(x) for name, x in losses.items()})
+
 
 class Metrics(NamedTuple):
     """The report of an interval of training."""
@@ -63,7 +119,7 @@ class Metrics(NamedTuple):
 
 
 def summarize(episodes: EpisodeSums, losses: dict[str, Array], iterations: Array, steps: Array, params: Any) -> Metrics:
-    """Turn an interval's sums into its report."""
+    """Turn an interval's sums, and its number of iterations as a float32, into its report."""
     mean = lambda x: jnp.where(episodes.count > 0, x / jnp.maximum(episodes.count, 1.0), jnp.nan)
     none = episodes.count == 0
     leaves = [x for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
@@ -74,6 +130,6 @@ def summarize(episodes: EpisodeSums, losses: dict[str, Array], iterations: Array
         episode_return_min=jnp.where(none, jnp.nan, episodes.lowest),
         episode_return_max=jnp.where(none, jnp.nan, episodes.highest),
         episode_length=mean(episodes.total_length),
-        losses=jax.tree.map(lambda x: x / jnp.maximum(iterations, 1), losses),
+        losses=jax.tree.map(lambda x: x / jnp.maximum(iterations, 1.0), losses),
         finite=jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.array(True),
     )

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.counters import Counter
 from jaxrl.envs.environment import Environment
 from jaxrl.threads import start_jax
 from jaxrl.training.compile_clock import CompileClock
@@ -17,7 +18,7 @@ from jaxrl.training.evaluation import Evaluation
 from jaxrl.training.host_train import HostRunner
 from jaxrl.training.memory import require_memory
 from jaxrl.training.metrics import Metrics
-from jaxrl.training.train import Train, make_train
+from jaxrl.training.train import Train, check_spec, make_train
 from jaxrl.types import Algorithm, PyTree
 
 
@@ -78,7 +79,7 @@ class CompiledRunner:
 
     def advance(self, state: PyTree, iterations: int) -> tuple[PyTree, Metrics]:
         """Go on for some iterations and report them. The given state is donated: do not use it again."""
-        state, metrics = self._run("advance", self._advance, state, self.hp, jnp.int32(iterations))
+        state, metrics = self._run("advance", self._advance, state, self.hp, Counter.of(iterations))
         return state, jax.device_get(metrics)
 
     def evaluate(self, state: PyTree, num_episodes: int | None = None, deterministic: bool = True) -> Evaluation:

@@ -17,7 +17,7 @@ from jaxrl.threads import start_jax
 from jaxrl.training.evaluation import Evaluation, evaluate
 from jaxrl.training.iterations import TrainState, init_state, iterate, prefill_steps
 from jaxrl.training.keys import Purpose, key_for
-from jaxrl.training.metrics import EpisodeSums, Metrics, summarize
+from jaxrl.training.metrics import EpisodeSums, Metrics, Totals, summarize
 from jaxrl.training.staged_scan import staged_scan
 from jaxrl.types import Algorithm, Array, Key, OnPolicy, PyTree
 from jaxrl.validation import require
@@ -70,7 +70,7 @@ class Train:
         """The state before the first iteration; a replay buffer is prefilled."""
         return init_state(self.agent, self._wrapped(), key, self._resolve(self._hp(hp), Counter.zero()))
 
-    def chunk(self, state: TrainState, hp: Any, iterations: Array | int) -> tuple[TrainState, Metrics]:
+    def chunk(self, state: TrainState, hp: Any, iterations: Array | int | Counter) -> tuple[TrainState, Metrics]:
         """Go on for some iterations. The number may be traced: any number is the same program, and the
         state after n does not depend on how they were divided into chunks."""
         hp, env = self._hp(hp), self._wrapped()
@@ -78,22 +78,20 @@ class Train:
             lambda s: iterate(self.agent, env, s, s.iteration, self._resolve(hp, s.iteration), EpisodeSums.zero()),
             state,
         ).losses
-        sums = EpisodeSums.zero(), jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), loss_shapes)
-
-        iterations = jnp.asarray(iterations, jnp.int32)
+        nothing = EpisodeSums.zero(), jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), loss_shapes)
+        iterations = Counter.of(iterations)
 
         def one(state, counter, sums):
             out = iterate(self.agent, env, state, counter, self._resolve(hp, counter), sums[0])
             state = state._replace(agent=out.agent, actors=out.actors, buffer=out.buffer)
             return state, (out.episodes, jax.tree.map(jnp.add, sums[1], out.losses))
 
-        def run_one(_, carry):
-            state, sums = one(carry[0], carry[0].iteration, carry[1])
-            return state._replace(iteration=state.iteration.add(1)), sums
+        def run_one(state, done):
+            state, sums = one(state, state.iteration, nothing)
+            return state._replace(iteration=state.iteration.add(1)), done.add(1), sums
 
-        def run_block(i, carry):
-            state, sums = carry
-            length = jnp.minimum(BLOCK, iterations - i * BLOCK)
+        def run_block(state, done):
+            length = done.until(iterations, BLOCK)
 
             def step(inner, offset):
                 state, start, sums = inner
@@ -101,16 +99,23 @@ class Train:
                 return (state, start, sums), None
 
             offsets = jnp.arange(BLOCK, dtype=jnp.uint32)
-            (new, _, sums), _ = staged_scan(step, (state, state.iteration, sums), offsets, length=length)
-            return new._replace(iteration=state.iteration.add(length)), sums
+            (new, _, sums), _ = staged_scan(step, (state, state.iteration, nothing), offsets, length=length)
+            return new._replace(iteration=state.iteration.add(length)), done.add(length), sums
 
         # An on-policy iteration is long enough to draw its own random numbers ahead of its rollout; of the
         # short off-policy ones, a block shares them.
-        blocks, body = (
-            (iterations, run_one) if isinstance(self.agent.feed, OnPolicy) else (-(-iterations // BLOCK), run_block)
-        )
-        state, (episodes, losses) = jax.lax.fori_loop(0, blocks, body, (state, sums))
-        return state, summarize(episodes, losses, iterations, self._steps(state.iteration), state.agent)
+        block = run_one if isinstance(self.agent.feed, OnPolicy) else run_block
+
+        def body(carry):
+            state, done, sums = block(*carry[:2])
+            # Within a block float32 is enough, over an interval of any length it is not.
+            return state, done, carry[2].add(*sums)
+
+        start = state, Counter.zero(), Totals.zero(loss_shapes)
+        state, _, totals = jax.lax.while_loop(lambda carry: carry[1].until(iterations, 1) > 0, body, start)
+        losses = {name: total.as_float() for name, total in totals.losses.items()}
+        steps = self._steps(state.iteration)
+        return state, summarize(totals.episodes.rounded(), losses, iterations.as_float(), steps, state.agent)
 
     def evaluate(
         self, state: TrainState, hp: Any = None, *, num_episodes: int | None = None, deterministic: bool = True
@@ -126,7 +131,8 @@ class Train:
 
     def __call__(self, key: Key, hp: Any = None) -> TrainResult:
         state = self.init(key, hp)
-        lengths = jnp.asarray(interval_lengths(self.num_iterations, self.num_intervals), jnp.int32)
+        lengths = interval_lengths(self.num_iterations, self.num_intervals)
+        lengths = jax.tree.map(lambda *x: jnp.stack(x), *map(Counter.of, lengths))
         state, metrics = jax.lax.scan(lambda s, n: self.chunk(s, hp, n), state, lengths)
         return TrainResult(state.agent, metrics, self.evaluate(state, hp))
 
@@ -137,11 +143,11 @@ class Train:
         return self.agent.hyperparameters if hp is None else hp
 
     def _steps(self, iteration: Counter) -> Array:
-        return self.prefill_steps + iteration.as_float() * self.steps_per_iteration
+        return float(self.prefill_steps) + iteration.as_float() * float(self.steps_per_iteration)
 
     def _resolve(self, hp: Any, iteration: Counter) -> Any:
         steps = self._steps(iteration)
-        return resolve(hp, steps, steps / self.total_steps)
+        return resolve(hp, steps, steps / float(self.total_steps))
 
 
 BLOCK = 64
@@ -202,5 +208,11 @@ def check_spec(agent: Algorithm, spec: Any) -> None:
 def interval_lengths(num_iterations: int, num_intervals: int) -> list[int]:
     """Divide the iterations into at most so many intervals, as even as they can be."""
     num_intervals = max(1, min(num_intervals, num_iterations))
-    edges = [round(i * num_iterations / num_intervals) for i in range(num_intervals + 1)]
+    edges = [_rounded(i * num_iterations, num_intervals) for i in range(num_intervals + 1)]
     return [b - a for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _rounded(a: int, b: int) -> int:
+    """``round(a / b)`` of integers of any size, halves to the even number."""
+    quotient, rest = divmod(a, b)
+    return quotient + (2 * rest > b or (2 * rest == b and quotient % 2))

@@ -297,7 +297,7 @@ class TestWhatMoves:
     def test_statistics_are_of_observed_steps_and_updates_leave_them(self, batch):
         agent, hp, state = build(sac, normalize_observation=True)
         state = agent.observe(state, batch.transitions, None, hp)
-        assert state.observations.count == 16
+        assert int(state.observations.count) == 16
         np.testing.assert_allclose(state.observations.mean, batch.transitions.observation.mean(0), rtol=1e-5, atol=1e-6)
         new, _ = agent.update(state, batch, jax.random.key(0), hp)
         assert not moved(state.observations, new.observations)
@@ -335,7 +335,7 @@ class TestWhatMoves:
         agent, hp, state = build(ddpg, normalize_reward=True, num_envs=16)
         state = state._replace(rewards=state.rewards._replace(sums=jnp.ones(16)))
         after = agent.observe(state, batch.transitions, jnp.zeros(16, bool), hp)
-        assert after.rewards.statistics.count == 0
+        assert int(after.rewards.statistics.count) == 0
         np.testing.assert_array_equal(after.rewards.sums, jnp.zeros(16))
 
 

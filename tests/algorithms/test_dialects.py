@@ -13,6 +13,7 @@ from jaxrl import normalization, observations
 from jaxrl.algorithms import advantages, ppo
 from jaxrl.algorithms.advantages import Steps
 from jaxrl.algorithms.policy_value import Policy, make_networks
+from jaxrl.counters import Counter
 from jaxrl.experiment import presets
 from jaxrl.networks.distributions import Categorical, DiagonalGaussian
 from jaxrl.types import Rollout, Spec, Transition
@@ -176,7 +177,8 @@ def test_rl_games_normalisers(rng):
     reward = rng.normal(size=(4_096, 16)).astype(np.float32)
     ends = rng.random((4_096, 16)) < 0.1
     transitions = Transition(x, np.zeros((4_096, 16, 3)), reward, ends, np.zeros_like(ends), x)
-    before = networks.init_normalizers()._replace(value=normalization.Statistics(*map(jnp.float32, (9e4, 0.3, 4.0))))
+    known = normalization.Statistics(Counter.of(90_000), jnp.float32(0.3), jnp.float32(4.0))
+    before = networks.init_normalizers()._replace(value=known)
     params = jax.jit(networks.init)(jax.random.key(0))
     hp = ppo.Hyperparameters(discount=0.99, gae_lambda=0.95)
     estimate = jax.jit(lambda *args: advantages.estimate(networks, *args, hp))

@@ -68,7 +68,7 @@ def test_the_intrinsic_reward_is_the_formula(rng, key, episodic):
     seen, old = T * B, state.observation
     mean = (old.mean + successor.mean((0, 1))) / 2
     square = (old.variance + old.mean**2 + (successor**2).mean((0, 1))) / 2
-    assert (old.count, new.observation.count) == (seen, 2 * seen)
+    assert (int(old.count), int(new.observation.count)) == (seen, 2 * seen)
     x = np.clip((successor - mean) / np.sqrt(square - mean**2), -5, 5)
     error = ((outputs(state.target, x) - outputs(state.predictor, x)) ** 2).sum(-1)
     np.testing.assert_allclose(info.metrics["intrinsic_reward"], error.mean(), rtol=1e-4)
@@ -214,7 +214,7 @@ def test_dummy_steps_are_not_learned_from(rng, key, episodic):
     new, info = update(state, rollout, key, hp)
     same, told = update(state, rollout._replace(transitions=other), key, hp)
     close((new, info), (same, told), rtol=1e-5, atol=1e-6)
-    assert new.observation.count == new.returns.count == T * B - 2
+    assert int(new.observation.count) == int(new.returns.count) == T * B - 2
 
 
 def test_a_new_simulator_breaks_off_the_sums(rng, key):

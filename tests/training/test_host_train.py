@@ -207,7 +207,7 @@ def test_a_step_of_the_simulators_waits_for_its_action_alone(monkeypatch, overla
         assert events == ["draw", "act", *rest, "begin", *rest, "begin", "summarize"]
     else:
         iteration = [*step, *step, "add", "learn"]
-        assert events == ["draw", *iteration, *iteration, "sum", "summarize"]
+        assert events == ["draw", *iteration, "sum", *iteration, "sum", "summarize"]
 
 
 def test_a_state_that_nothing_else_acts_by_is_donated_to_the_update(monkeypatch):
