@@ -145,10 +145,11 @@ def make_runner(
         reward_transform: see ``make_train``.
 
     Raises:
-        MemoryError: if the replay buffers do not fit.
+        MemoryError: if the run does not fit (``require_memory``).
     """
     start_jax()
-    require_memory(agent, len(seeds), len(devices_for(len(seeds))))
+    check_spec(agent, env.spec)
+    require_memory(agent, len(seeds), len(devices_for(len(seeds))), env, eval_episodes)
     if isinstance(env, Environment):
         train = make_train(agent, env, total_steps, eval_episodes=eval_episodes, reward_transform=reward_transform)
         return CompiledRunner(train, seeds, hp)

@@ -33,7 +33,7 @@ def sweep(
 
     Raises:
         ValueError: if swept leaves differ in length, or a leaf has more than one axis.
-        MemoryError: if the replay buffers of all runs do not fit.
+        MemoryError: if all runs together do not fit.
     """
     start_jax()
     seeds = jnp.arange(seeds) if isinstance(seeds, int) else jnp.asarray(seeds)
@@ -53,7 +53,8 @@ def sweep(
     leaves, structure = jax.tree.flatten(axes, is_leaf=lambda axis: axis is None)
     num_lanes, agent = repeats * num_seeds, getattr(train, "agent", None)
     if agent is not None:
-        require_memory(agent, num_lanes, len(devices_for(num_lanes)))
+        env = getattr(train, "env", None)
+        require_memory(agent, num_lanes, len(devices_for(num_lanes)), env, getattr(train, "eval_episodes", 0))
     program = _program
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((lane_seeds, lanes_hp))):
         program = _lanes  # inside another jit, that one compiles
