@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -105,6 +106,27 @@ def registered() -> list[str]:
     return list(_registered)
 
 
+def imported_by(id: str) -> str | None:
+    """The module that ``make`` imports for this id, beyond the library's own adapters; None if there is none."""
+    if id in _registered:
+        return None
+    prefix, _, rest = id.partition(":")
+    if not rest:
+        return None
+    if prefix not in SUITES:
+        return prefix
+    if prefix != gymnasium_adapter.PREFIX:
+        return None
+    # Gymnasium's own wrappers of older environments import what their parameters say.
+    module, _, name = rest.rpartition(":")
+    return module or ("gym" if name.startswith("GymV2") else None)
+
+
+def is_known(id: str) -> bool:
+    """True if an id without a module's name stands for an environment in this process."""
+    return id in _registered or id.startswith("ALE/") or any(id in _names(suite) for suite in SUITES)
+
+
 def names() -> dict[str, list[str]]:
     """The ids of each suite that is installed, and first those of ``register``."""
     found = {"registered": registered()} if _registered else {}
@@ -129,6 +151,10 @@ def _make_in(suite: str, name: str, clip_actions: bool, parameters: dict[str, An
 
 
 def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
+    require(
+        module_name.partition(".")[0] not in sys.stdlib_module_names, "env", id,
+        f"{module_name} belongs to Python itself and makes no environments",
+    )  # fmt: skip
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -18,6 +18,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,10 +28,13 @@ import jax
 import numpy as np
 
 from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.text_files import read_json, reason
 from jaxrl.validation import require
 
 PyTree = Any
 STATE, METADATA, CHECKSUMS = "state", "metadata.json", "checksums.json"
+MOST_KEY_WORDS = 16
+"""Words of 32 bits of a typed key, at most."""
 
 
 class CheckpointError(UserError):
@@ -122,27 +126,33 @@ class Checkpoints:
         for candidate in self._candidates(step):
             try:
                 record = self._verified_record(candidate)
-                arrays = self._read_arrays(candidate)
+            except Exception as error:
+                reasons[candidate] = reason(error)
+                continue
+            _require_same_leaves(template, record)
+            try:
+                arrays = self._read_arrays(candidate, record)
+                state = _rebuild(template, record, arrays)
             except MemoryError:
                 raise
             except Exception as error:
-                reasons[candidate] = str(error).partition("\n")[0] or type(error).__name__
+                reasons[candidate] = reason(error)
                 continue
-            return Restored(candidate, _rebuild(template, record, arrays), record["metadata"], list(reasons))
+            return Restored(candidate, state, record["metadata"], list(reasons))
         damaged = "; ".join(f"{s}: {reason}" for s, reason in reasons.items())
         raise CheckpointError(f"every checkpoint asked for in {self.directory} is damaged ({damaged})")
 
     def metadata(self, step: int | Literal["latest", "best"] = "latest") -> dict[str, Any]:
         """The metadata that was saved beside the first readable candidate, without reading its arrays."""
         for candidate in self._candidates(step):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, UserError):
                 return self._record(candidate)["metadata"]
         raise CheckpointError(f"the metadata of every checkpoint asked for in {self.directory} is damaged")
 
     def steps(self) -> list[int]:
         """The steps of all checkpoints, in order, damaged ones included."""
         with contextlib.suppress(OSError):
-            return sorted(int(p.name) for p in self.directory.iterdir() if p.name.isdecimal())
+            return sorted(int(p.name) for p in self.directory.iterdir() if re.fullmatch("0|[1-9][0-9]{0,18}", p.name))
         return []
 
     def best_step(self) -> int | None:
@@ -177,7 +187,7 @@ class Checkpoints:
     def _by_score(self) -> list[int]:
         scores = []
         for step in self.steps():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, UserError):
                 score = self._record(step)["score"]
                 if score is not None:
                     scores.append((score, step))
@@ -208,16 +218,16 @@ class Checkpoints:
 
     def _record(self, step: int) -> dict[str, Any]:
         folder = self.directory / str(step)
-        text = (folder / METADATA).read_bytes()
-        checksums = json.loads((folder / CHECKSUMS).read_text())
-        if hashlib.sha256(text).hexdigest() != checksums[METADATA]:
+        expected = self._expected(folder)
+        if _checksum(folder / METADATA) != expected.get(METADATA):
             raise ValueError(f"{METADATA} has changed since it was written")
-        return json.loads(text)
+        record = read_json(folder / METADATA)
+        _require_record(record, step)
+        return record
 
     def _verified_record(self, step: int) -> dict[str, Any]:
         folder = self.directory / str(step)
-        expected = json.loads((folder / CHECKSUMS).read_text())
-        found = _checksums(folder)
+        expected, found = self._expected(folder), _checksums(folder)
         for name, checksum in expected.items():
             if name not in found:
                 raise ValueError(f"{name} is missing")
@@ -225,20 +235,34 @@ class Checkpoints:
                 raise ValueError(f"{name} has changed since it was written")
         return self._record(step)
 
+    def _expected(self, folder: Path) -> dict[str, str]:
+        checksums = read_json(folder / CHECKSUMS)
+        if not isinstance(checksums, dict):
+            raise ValueError(f"{CHECKSUMS} holds no checksums")
+        return checksums
+
     def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         import orbax.checkpoint as ocp
 
         with _quiet():
             self._checkpointer().save(path, args=ocp.args.StandardSave(arrays))
 
-    def _read_arrays(self, step: int) -> dict[str, np.ndarray]:
+    def _read_arrays(self, step: int, record: dict[str, Any]) -> dict[str, np.ndarray]:
         import orbax.checkpoint as ocp
 
         path = self.directory / str(step) / STATE
         if not path.exists():
             return {}
         with _quiet():
-            return self._checkpointer().restore(path, args=ocp.args.StandardRestore())
+            checkpointer = self._checkpointer()
+            # Before anything is allocated: the arrays are as large as the metadata say, which fit.
+            tree = checkpointer.metadata(path).item_metadata.tree
+            for name, leaf in tree.items():
+                # A key is stored as words, in axes of their own behind its shape.
+                shape, stored = record["leaves"][name]["shape"], list(leaf.shape)
+                if stored[: len(shape)] != shape or math.prod(stored[len(shape) :]) > MOST_KEY_WORDS:
+                    raise ValueError(f"{name} has the shape {stored} and not {shape}")
+            return checkpointer.restore(path, args=ocp.args.StandardRestore())
 
     def _checkpointer(self):
         import orbax.checkpoint as ocp
@@ -284,7 +308,23 @@ def _to_host(leaves: dict[str, Any]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _rebuild(template: PyTree, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> PyTree:
+def _require_record(record: Any, step: int) -> None:
+    """Raise a ``ValueError`` unless a checkpoint's metadata are of the kind that ``save`` writes."""
+    fields = {"step": int, "score": float | int | None, "metadata": dict, "leaves": dict}
+    for name, kind in fields.items():
+        if not isinstance(record, dict) or name not in record or not isinstance(record[name], kind):
+            raise ValueError(f"{METADATA} has no {name}, or another kind of it")
+    if record["step"] != step:
+        raise ValueError(f"{METADATA} is of step {record['step']}")
+    for name, leaf in record["leaves"].items():
+        shape, dtype, impl = (leaf.get(field) for field in LeafType._fields) if isinstance(leaf, dict) else (None,) * 3
+        whole = isinstance(shape, list) and all(isinstance(n, int) and n >= 0 for n in shape)
+        if not (whole and isinstance(dtype, str) and isinstance(impl, str | None)):
+            raise ValueError(f"{METADATA} does not describe {name}")
+
+
+def _require_same_leaves(template: PyTree, record: dict[str, Any]) -> None:
+    """Raise a ``CheckpointError`` unless a checkpoint's leaves are those of the template."""
     expected = _named_leaves(template)
     stored = {name: LeafType(**leaf) for name, leaf in record["leaves"].items()}
     where = f"checkpoint {record['step']} was made by another configuration"
@@ -300,9 +340,12 @@ def _rebuild(template: PyTree, record: dict[str, Any], arrays: dict[str, np.ndar
             raise CheckpointError(
                 f"{where}: its {name} is {there.dtype}{there.shape}, but this run's is {here.dtype}{here.shape}"
             )
+
+
+def _rebuild(template: PyTree, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> PyTree:
     leaves = []
-    for name, leaf in expected.items():
-        kind = stored[name]
+    for name, leaf in _named_leaves(template).items():
+        kind = LeafType(**record["leaves"][name])
         array = arrays[name] if math.prod(kind.shape) else _empty(kind)
         leaves.append(_like(leaf, np.asarray(array), kind.key_impl))
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
@@ -343,9 +386,13 @@ def _like(leaf: Any, array: np.ndarray, key_impl: str | None) -> Any:
 def _checksums(folder: Path) -> dict[str, str]:
     checksums = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / CHECKSUMS):
-        with path.open("rb") as file:
-            checksums[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        checksums[path.relative_to(folder).as_posix()] = _checksum(path)
     return checksums
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_json(value: Any) -> Any:

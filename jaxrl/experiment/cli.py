@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import platform
@@ -32,11 +33,11 @@ PREFIXES = ("hp", "config", "env")
 
 
 def _count(texts: list[str]) -> int:
-    from jaxrl.experiment.values import literal
+    from jaxrl.experiment.values import literal, shown
 
     value = literal(texts[0].replace(",", "_"))
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-        raise ValueError(f"{texts[0]!r} is not a whole number")
+        raise ValueError(f"{shown(texts[0])} is not a whole number")
     return int(value)
 
 
@@ -72,9 +73,9 @@ class Train:
     """The environment: CartPole-v1, gymnasium:CartPole-v1, or my_module:make_env."""
     total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
     """Environment steps of each seed."""
-    seed: Annotated[int | None, _option("S", "0")] = None
+    seed: Annotated[Count | None, _option("S", "0")] = None
     """The first seed."""
-    num_seeds: Annotated[int | None, _option("K", "1")] = None
+    num_seeds: Annotated[Count | None, _option("K", "1")] = None
     """Runs side by side, with seeds counting on from the first."""
     out: Annotated[Path | None, _option("DIR", "runs/ALGO/ENV/DATE-TIME_sSEED")] = None
     """The run's folder; it must be new or empty."""
@@ -90,13 +91,13 @@ class Train:
     """Bound of the absolute (scaled) reward that is learned from."""
     reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
     """Whether to learn from the logarithm of the reward, after all else."""
-    num_intervals: Annotated[int | None, _option("N", "100")] = None
+    num_intervals: Annotated[Count | None, _option("N", "100")] = None
     """Reports of the run."""
-    num_evaluations: Annotated[int | None, _option("N", "10")] = None
+    num_evaluations: Annotated[Count | None, _option("N", "10")] = None
     """Evenly spaced evaluations of the run; to these come one before training and a third as many early ones."""
-    num_checkpoints: Annotated[int | None, _option("N", "10")] = None
+    num_checkpoints: Annotated[Count | None, _option("N", "10")] = None
     """Checkpoints of the run."""
-    eval_episodes: Annotated[int | None, _option("N", "32")] = None
+    eval_episodes: Annotated[Count | None, _option("N", "32")] = None
     """Episodes of an evaluation, for each seed."""
     stop_at_return: Annotated[float | None, _option("X", "no")] = None
     """End with the first report whose training episodes have this mean return, over the seeds."""
@@ -112,12 +113,14 @@ class Eval:
 
     directory: tyro.conf.Positional[Annotated[Path, _required("DIR")]]
     """The run's folder."""
-    episodes: Annotated[int | None, _option("N", "as many as in the run's own evaluations")] = None
+    episodes: Annotated[Count | None, _option("N", "as many as in the run's own evaluations")] = None
     """Episodes for each seed."""
     stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
     """Act with exploration."""
     checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
     """Which checkpoint."""
+    env: Annotated[str | None, _option("ID", "the run's, unless it runs code of a module")] = None
+    """The environment again: needed if it is a module:factory outside of the current directory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,18 +133,20 @@ class Play:
     """The video, .gif or .mp4."""
     window: tyro.conf.FlagCreatePairsOff[bool] = False
     """Show a window (which is also done where there is a display and no --out)."""
-    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    episodes: Annotated[Count, tyro.conf.arg(metavar="N")] = 1
     """Episodes to show."""
-    seed: Annotated[int | None, _option("S", "the run's first")] = None
+    seed: Annotated[Count | None, _option("S", "the run's first")] = None
     """The seed whose policy acts."""
     checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
     """Which checkpoint."""
     stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
     """Act with exploration."""
-    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1000
+    max_steps: Annotated[Count, tyro.conf.arg(metavar="N")] = 1000
     """Longest part of an episode that is shown."""
-    fps: Annotated[int | None, _option("N", "what the environment asks for, or 30")] = None
+    fps: Annotated[Count | None, _option("N", "what the environment asks for, or 30")] = None
     """Frames a second."""
+    env: Annotated[str | None, _option("ID", "the run's, unless it runs code of a module")] = None
+    """The environment again: needed if it is a module:factory outside of the current directory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +159,7 @@ class Plot:
     """The picture: .png, .pdf or .svg."""
     metric: Annotated[str | None, _option("NAME", "the evaluation's return")] = None
     """A column of metrics.csv."""
-    smooth: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    smooth: Annotated[Count, tyro.conf.arg(metavar="N")] = 1
     """Length of a running mean over reports."""
     labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     """A name for each run, instead of what tells the runs apart."""
@@ -171,9 +176,9 @@ class Sweep:
     grid: tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=a,b,c")]] = ()
     """A hyper-parameter or a field of the configuration, and its values; once for each name. A value with commas
     of its own needs brackets: hidden_sizes=(64,64),(128,128)."""
-    seeds: Annotated[int, tyro.conf.arg(metavar="K")] = 8
+    seeds: Annotated[Count, tyro.conf.arg(metavar="K")] = 8
     """Seeds of each combination."""
-    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
+    seed: Annotated[Count, tyro.conf.arg(metavar="S")] = 0
     """The first seed."""
     total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
     """Environment steps of each seed."""
@@ -251,12 +256,16 @@ def _main(argv: list[str]) -> int:
         elif argv[:1] in (["train"], ["sweep"]) and (algorithm := usage.algorithm_in(argv[1:])):
             usage.print_usage(argv[0], COMMANDS[argv[0]], algorithm)
             return 0
+        box = io.StringIO()
         try:
-            command = tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
-                description=DESCRIPTION, sort_subcommands=False,
-            )  # fmt: skip
+            with contextlib.redirect_stderr(box):
+                command = tyro.extras.subcommand_cli_from_dict(
+                    COMMANDS, args=[*argv[:1], "--help"] if help_wanted else argv, prog="jaxrl",
+                    description=DESCRIPTION, sort_subcommands=False,
+                )  # fmt: skip
         except SystemExit as stop:
+            if stop.code == 2:
+                raise UserError(sentence_of_box(box.getvalue())) from None
             if help_wanted and argv[:1] in (["train"], ["sweep"]):
                 print(f"\n{DYNAMIC_HELP}")
             return stop.code if isinstance(stop.code, int) else 0
@@ -276,6 +285,20 @@ def _main(argv: list[str]) -> int:
         hint = "" if verbose else " (--verbose shows where)"
         emit(f"jaxrl: error: this should not have happened, please report it{hint}: {text}", sys.stderr)
         return UNEXPECTED
+
+
+def sentence_of_box(text: str) -> str:
+    """One sentence of the box in which tyro explains a wrong option."""
+    lines = [line.strip(" │╭╮╰╯|+") for line in text.splitlines()[1:-1]]
+    blocks = re.split(r"^[─-]{3,}$", "\n".join(lines), flags=re.MULTILINE)
+    blocks = [" ".join(block.split()) for block in blocks]
+    told = "; ".join(b for b in blocks if b and not b.startswith(("Argument helptext", "For full helptext")))
+    match = re.match(r"Error parsing (\S+?): (.*)", told)
+    if match is None:
+        return told[:400].rstrip(".")
+    # Of the alternatives of a type, the last is the one that is not None.
+    reason = re.sub(r"^.*(?:>: |\)\]: )", "", match[2])
+    return f"{match[1]}: " + re.sub("could not convert string to float: (.*)", r"\1 is not a number", reason)[:400]
 
 
 def _find_own_modules() -> None:
@@ -413,7 +436,7 @@ def _train(command: Train, dynamic: dict[str, dict[str, str]]) -> None:
         progress, wandb = options.pop("progress"), options.pop("wandb")
         settings.require_same(stored, options)
         prepare_jax(stored.num_seeds, stored.env, settings.has_large_products(stored))
-        _report(run.resume(directory, wandb=wandb, progress=progress))
+        _report(run.resume(directory, env=command.env, wandb=wandb, progress=progress))
         return
     if command.algorithm is None:
         from jaxrl.algorithms import ALGORITHMS
@@ -468,6 +491,7 @@ def _eval(command: Eval) -> None:
         num_episodes=command.episodes,
         deterministic=not command.stochastic,
         checkpoint=_checkpoint(command.checkpoint),
+        env=command.env,
     )
     returns, lengths = report.evaluation.episode_return, report.evaluation.episode_length
     cells = lambda name, own, steps: (
@@ -493,7 +517,7 @@ def _play(command: Play) -> None:
     played = play(
         command.directory, out=command.out, window=command.window or None, num_episodes=command.episodes,
         seed=command.seed, checkpoint=_checkpoint(command.checkpoint), deterministic=not command.stochastic,
-        max_steps=command.max_steps, fps=command.fps,
+        max_steps=command.max_steps, fps=command.fps, env=command.env,
     )  # fmt: skip
     print(f"the policy of seed {played.seed} at step {played.step}")
     for i, (total, length) in enumerate(zip(played.episode_return, played.episode_length, strict=True)):

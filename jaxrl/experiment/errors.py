@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import traceback
@@ -46,6 +47,11 @@ def write_traceback(directory: Path, error: BaseException) -> Path | None:
         path.write_text("".join(traceback.format_exception(error)))
         return path
     return None
+
+
+def unused(path: Path) -> Path:
+    """The path, or the first of ``PATH_2``, ``PATH_3``, ... that does not exist."""
+    return next(p for n in itertools.count(1) if not (p := path if n == 1 else Path(f"{path}_{n}")).exists())
 
 
 @contextlib.contextmanager

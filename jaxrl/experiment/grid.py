@@ -106,7 +106,7 @@ def sweep(
         if isinstance(env, Environment):
             with run_settings.as_user_error():
                 lanes = len(members) * num_seeds
-                require_memory(built.agent, lanes, len(devices_for(lanes)))
+                require_memory(built.agent, lanes, len(devices_for(lanes)), env, FINAL_EPISODES)
             replay = max(replay, replay_bytes(built.agent, lanes))
     with folder.new(out or _default_directory(base)) as directory:
         say(

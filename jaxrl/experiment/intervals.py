@@ -129,6 +129,8 @@ class Intervals:
         self._bar.start(self.runner.steps_after(self.runner.iterations_done(self.state)))
         lengths = interval_lengths(self.runner.num_iterations, self.settings.num_intervals)
         count = len(lengths)
+        ends = [self.runner.steps_after(end) for end in itertools.accumulate(lengths)]
+        folder.tell_of_missing_rows(self.directory, [end for end in ends if end <= self.step], self.settings.seeds)
         evaluated = when_evaluated(count, self.settings.num_evaluations)
         saved = when_due(count, self.settings.num_checkpoints)
         for i, end in enumerate(itertools.accumulate(lengths)):

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jaxrl.experiment.console import emit
-from jaxrl.experiment.errors import UserError, writing
+from jaxrl.experiment.console import emit, say
+from jaxrl.experiment.errors import UserError, unused, writing
+from jaxrl.experiment.text_files import read_table
 
 Row = dict[str, float | int]
 
@@ -91,7 +93,13 @@ class CSVLogger:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
-                self._columns, rows = _read_rows(self.path)
+                self._columns, rows, bad = read_table(self.path)
+                if (self._columns and not {"steps", "seed"} <= {*self._columns}) or (bad and not rows):
+                    raise UserError(f"{self.path} is not the table of a run: put it right, or remove it")
+                if bad:
+                    copy = unused(self.path.with_name(f"{self.path.name}.damaged"))
+                    shutil.copyfile(self.path, copy)
+                    say(f"{len(bad):,} rows of {self.path} are damaged or doubled and left out; the old file is {copy}")
                 self._rewrite(rows)
             self._file = self.path.open("a")
 
@@ -99,16 +107,13 @@ class CSVLogger:
         new = list(dict.fromkeys(name for row in rows for name in row if name not in self._columns))
         with writing(self.path):
             if new:
-                self._replace(_read_rows(self.path)[1], [*self._columns, *new])
+                self._replace(read_table(self.path)[1], [*self._columns, *new])
             self._file.write(_lines([_format(row.get(name, math.nan)) for name in self._columns] for row in rows))
             self._file.flush()
 
     def truncate_after(self, steps: int) -> None:
-        try:
-            _, rows = _read_rows(self.path)
-            kept = [row for row in rows if float(row["steps"]) <= steps]
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{self.path} is not the table of a run ({error}): put it right, or remove it") from error
+        rows = read_table(self.path)[1]
+        kept = [row for row in rows if int(row["steps"]) <= steps]
         if len(kept) < len(rows):
             with writing(self.path):
                 self._replace(kept, self._columns)
@@ -137,19 +142,24 @@ class CSVLogger:
 def read_csv(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The columns of a ``metrics.csv`` as float64 ``[rows]``; NaN where a field is empty.
 
+    Rows that cannot be read are left out, which is told.
+
     Raises:
         UserError: if it is missing, unreadable, or not a table of numbers.
     """
     path = Path(path)
     try:
-        columns, rows = _read_rows(path)
-        return {name: np.array([float(row[name] or math.nan) for row in rows]) for name in columns}
+        columns, rows, bad = read_table(path)
     except FileNotFoundError:
         raise UserError(f"there is no {path.name} in {path.parent}: is it the folder of a run?") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not a table of numbers: {error}") from error
+    if columns and ("steps" not in columns or (bad and not rows)):
+        wrong = "it has no column steps" if "steps" not in columns else f"there is a row {bad[0][:60]!r}"
+        raise UserError(f"{path} is not a table of numbers: {wrong}")
+    if bad:
+        say(f"{len(bad):,} of {len(bad) + len(rows):,} rows of {path} are damaged or doubled and left out")
+    return {name: np.array([float(row[name] or math.nan) for row in rows]) for name in columns}
 
 
 class ConsoleLogger:
@@ -256,16 +266,6 @@ class WandbLogger:
         except Exception as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise UserError(f"wandb could not start ({reason}); log in, or set WANDB_MODE=offline") from error
-
-
-def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and whole rows; what a kill left behind the last line break is no row."""
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    lines = list(csv.reader(whole.splitlines()))
-    if not lines:
-        return [], []
-    return lines[0], [dict(zip(lines[0], line, strict=True)) for line in lines[1:] if len(line) == len(lines[0])]
 
 
 def _lines(rows: Any) -> str:

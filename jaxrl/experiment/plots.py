@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
-import json
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.figures import Line, PathLike, bootstrap, checked_output, lines_of, magnified, new_figure, save
 from jaxrl.experiment.loggers import read_csv
+from jaxrl.experiment.text_files import read_json, read_yaml
 from jaxrl.validation import did_you_mean
 
 METRICS, CURVE = "metrics.csv", "curve.png"
@@ -162,14 +164,13 @@ def _load(directory: Path) -> Run:
 
 def _settings(directory: Path) -> dict[str, str]:
     """What the run was, from its configuration or summary; empty if neither can be read."""
-    import yaml
-
-    for name, parse in (("config.yaml", yaml.safe_load), ("summary.json", json.loads)):
-        try:
-            record = parse((directory / name).read_text())
-            return {key: str(record[key]) for key in ("algorithm", "env")}
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            continue
+    for name, parse in (("config.yaml", read_yaml), ("summary.json", read_json)):
+        with contextlib.suppress(OSError, UserError):
+            record = parse(directory / name)
+            names = [record.get(key) for key in ("algorithm", "env")] if isinstance(record, dict) else [None]
+            # What is drawn is short, and no formula.
+            if all(isinstance(n, str) and re.fullmatch(r"[\w\-.:/ ]{1,100}", n) for n in names):
+                return dict(zip(("algorithm", "env"), names, strict=True))
     return {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from jaxrl.experiment.errors import TRACEBACK, EnvironmentBroke, UserError, envi
 from jaxrl.experiment.interruptions import Interrupted, Stop, watched
 from jaxrl.experiment.intervals import Clock, Diverged, Intervals
 from jaxrl.experiment.settings import RunSettings
+from jaxrl.experiment.values import shown
 from jaxrl.training import Evaluation
 from jaxrl.training.memory import in_units, replay_bytes
 from jaxrl.types import Algorithm, PyTree
@@ -118,6 +120,8 @@ def train(
     started = time.perf_counter()
     with watched() as stop, environments_may_raise():
         run_settings.algorithm_module(algorithm)
+        if not isinstance(out, str | os.PathLike | None):
+            raise UserError(f"out={shown(out)}: must be the path of a folder")
         env_object = not isinstance(env, str)
         env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
         settings = run_settings.make_settings(
@@ -144,7 +148,8 @@ def resume(
 
     Args:
         directory: the run's folder.
-        env: the environment, if the run was started with an environment and not with an id.
+        env: the environment, if the run was started with an environment and not with an id; or its id once more, if
+            it is a ``module:factory`` outside of the current directory, whose code only the user may have run.
         wandb: see ``train``.
         progress: see ``train``.
         **given: arguments of ``train`` that must agree with the run's settings; None where there are none.

@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl import algorithms
+from jaxrl.counters import LARGEST
 from jaxrl.experiment import env_parameters, flags, presets
 from jaxrl.experiment.errors import UserError, one_line, writing
-from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, unknown_name
+from jaxrl.experiment.text_files import read_yaml
+from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, shown, unknown_name
 from jaxrl.types import Algorithm
 from jaxrl.validation import did_you_mean
 
@@ -66,8 +68,8 @@ class RunSettings:
     """Mean return of the training episodes of a report, over the seeds, at which the run ends."""
 
     @property
-    def seeds(self) -> list[int]:
-        return [self.seed + i for i in range(self.num_seeds)]
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + self.num_seeds)
 
 
 class Built(NamedTuple):
@@ -164,6 +166,8 @@ def checked(settings: RunSettings) -> RunSettings:
     for name in ("total_steps", "num_seeds", "num_intervals", "num_evaluations", "num_checkpoints", "eval_episodes"):
         _require_integer(name, getattr(settings, name), 1)
     _require_integer("seed", settings.seed, 0)
+    if settings.total_steps > LARGEST:
+        raise UserError(f"total_steps={shown(settings.total_steps)}: must be below 2^63")
     if settings.seed + settings.num_seeds > 2**32:
         raise UserError(f"seed={settings.seed}: seeds must be below 2^32")
     scale = config_value("reward_scale", settings.reward_scale, float)
@@ -237,8 +241,8 @@ def _name_of(env: Any, parameters: Mapping[str, Any] | None) -> str:
 
     if not isinstance(env, Environment | HostEnvironment):
         raise UserError(
-            f"env={env!r}: must be an id or an environment of jaxrl.envs; from_gymnasium, from_vector, from_gymnax, "
-            "from_brax and from_tensors adapt others"
+            f"env={shown(env)}: must be an id or an environment of jaxrl.envs; from_gymnasium, from_vector, "
+            "from_gymnax, from_brax and from_tensors adapt others"
         )
     if parameters:
         raise UserError(f"env_parameters={dict(parameters)}: are for an id; {env.name} is made already")
@@ -331,25 +335,23 @@ def load(directory: Path | str) -> RunSettings:
     Raises:
         UserError: if it is not there, or cannot be understood.
     """
-    import yaml
-
     path = Path(directory) / FILE
     try:
-        record = yaml.safe_load(path.read_text())
+        record = read_yaml(path)
     except OSError as error:
         raise UserError(f"{directory} is not the folder of a run: cannot read its {FILE} ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(record, dict):
         raise UserError(f"{path} does not hold the settings of a run")
     names = [f.name for f in dataclasses.fields(RunSettings)]
     for name in record:
         if name not in names:
             raise UserError(f"{path}: unknown field {name!r}{did_you_mean(str(name), names)}")
-    kinds = ("algorithm", str, "a name"), ("env", str, "a name"), ("env_parameters", dict, "a mapping")
-    for name, kind, what in kinds:
-        if not isinstance(record.get(name) or kind(), kind):
-            raise UserError(f"{path}: the field {name} must be {what}, not {record[name]!r}")
+    for name, (kind, what) in _KINDS.items():
+        value = record.get(name)
+        if not isinstance(kind() if value is None else value, kind):
+            raise UserError(f"{path}: the field {name} must be {what}, not {shown(value)}")
+        if kind is dict and not all(isinstance(key, str) for key in value or ()):
+            raise UserError(f"{path}: the field {name} must map names to values, not {shown(value)}")
     for name in ("algorithm", "env", "total_steps"):
         if record.get(name) is None:
             raise UserError(f"{path}: the field {name} is missing")
@@ -357,9 +359,21 @@ def load(directory: Path | str) -> RunSettings:
         module = algorithm_module(record["algorithm"])
         record["hyperparameters"] = _hyperparameters(module, {}, record.get("hyperparameters") or {})
         record["config"] = _config(module, {}, record.get("config") or {})
+        record["env_parameters"] = record.get("env_parameters") or {}
         return checked(RunSettings(**record))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+_KINDS = {
+    "algorithm": (str, "a name"),
+    "env": (str, "a name"),
+    "preset": (str, "a name"),
+    "env_object": (bool, "true or false"),
+    "env_parameters": (dict, "a mapping"),
+    "hyperparameters": (dict, "a mapping"),
+    "config": (dict, "a mapping"),
+}
 
 
 def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
@@ -402,6 +416,8 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
 
 def algorithm_module(name: str) -> ModuleType:
     """The module of an algorithm, or a ``UserError``."""
+    if not isinstance(name, str):
+        raise UserError(f"algorithm={_kind_of(name)}: must be the name of an algorithm, such as 'ppo'{_hint(name)}")
     with as_user_error():
         return algorithms.get(name)
 
@@ -426,15 +442,35 @@ def hyperparameter_defaults(module: ModuleType) -> dict[str, Any]:
     return _fields(module.Hyperparameters())
 
 
+def _kind_of(thing: Any) -> str:
+    return f"an Algorithm ({thing.name})" if isinstance(thing, Algorithm) else shown(thing)
+
+
+def _hint(thing: Any) -> str:
+    """The way to what was probably meant by something that is no name."""
+    if isinstance(thing, Algorithm):
+        return (
+            "; a run makes it by itself from config= and hp=, and jaxrl.training.make_runner and make_train take an "
+            "Algorithm as it is"
+        )
+    name = getattr(thing, "__name__", "").rpartition(".")[2]
+    return f"; give {name!r}" if name in algorithms.ALGORITHMS else ""
+
+
 def _chosen(algorithm: str, env: str, preset: str | None) -> presets.Preset | None:
     """The preset that is asked for, or the one that is taken by itself."""
     if preset is None:
         return presets.tuned_for(algorithm, env)
+    if not isinstance(preset, str):
+        raise UserError(f"preset={shown(preset)}: must be the name of a preset, or 'none'")
     return None if preset == presets.NONE else presets.get(preset, algorithm)
 
 
 def _env_parameters(preset: presets.Preset | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {**(preset.env_parameters if preset else {}), **{k: literal(v) for k, v in (given or {}).items()}}
+    given = {} if given is None else given
+    if not (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+        raise UserError(f"env_parameters={shown(given)}: must map names to values")
+    return {**(preset.env_parameters if preset else {}), **{k: literal(v) for k, v in given.items()}}
 
 
 def _reward_clip(value: Any) -> float | None:
@@ -484,7 +520,7 @@ def _as_mapping(value: Any, name: str, record: type) -> Mapping[str, Any]:
     if isinstance(value, record):
         return _fields(value)
     if not isinstance(value, Mapping):
-        raise UserError(f"{name}={value!r}: must map names to values, or be the algorithm's {record.__name__}")
+        raise UserError(f"{name}={shown(value)}: must map names to values, or be the algorithm's {record.__name__}")
     return value
 
 
@@ -494,4 +530,4 @@ def _fields(record: Any) -> dict[str, Any]:
 
 def _require_integer(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name}={value!r}: must be an integer >= {least}")
+        raise UserError(f"{name}={shown(value)}: must be an integer >= {least}")

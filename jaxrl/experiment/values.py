@@ -103,10 +103,11 @@ SCHEDULES = {"linear": linear, "piecewise": piecewise}
 SCHEDULE_HELP = "a number, linear(START, END, fraction=F), linear(START, END, steps=N) or piecewise([(T, V), ...])"
 
 
-def unknown_name(kind: str, name: str, names: Iterable[str], hint: str = "") -> UserError:
+def unknown_name(kind: str, name: Any, names: Iterable[str], hint: str = "") -> UserError:
     """The error of a name that is not one of ``names``."""
     names = list(names)
-    return UserError(f"unknown {kind} {name!r}{hint or did_you_mean(name, names)}; there are {', '.join(names)}")
+    hint = hint or did_you_mean(str(name), names)
+    return UserError(f"unknown {kind} {shown(name)}{hint}; there are {', '.join(names)}")
 
 
 def hyperparameter(name: str, value: Any, *, optional: bool = False) -> float | Schedule | None:
@@ -125,15 +126,15 @@ def hyperparameter(name: str, value: Any, *, optional: bool = False) -> float | 
         try:
             schedule = Schedule(_floats(value.times), _floats(value.values), value.fraction)
         except (TypeError, ValueError):
-            raise UserError(f"{name}={_shown(given)}: must be {SCHEDULE_HELP}") from None
+            raise UserError(f"{name}={shown(given)}: must be {SCHEDULE_HELP}") from None
         _check_times(name, given, schedule)
         if not all(bounds.allow(v, closed=True) for v in schedule.values):
-            raise UserError(f"{name}={_shown(given)}: every value of the schedule {bounds}")
+            raise UserError(f"{name}={shown(given)}: every value of the schedule {bounds}")
         return schedule
-    if isinstance(value, bool) or np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
-        raise UserError(f"{name}={_shown(given)}: must be {SCHEDULE_HELP}")
+    if not _is_scalar(value):
+        raise UserError(f"{name}={shown(given)}: must be {SCHEDULE_HELP}")
     if not bounds.allow(float(value)):
-        raise UserError(f"{name}={_shown(given)}: {bounds}")
+        raise UserError(f"{name}={shown(given)}: {bounds}")
     return float(value)
 
 
@@ -149,7 +150,7 @@ def config_value(name: str, value: Any, annotation: Any) -> Any:
     try:
         return _convert(value, annotation)
     except _Mismatch as mismatch:
-        raise UserError(f"{name}={_shown(value)}: must be {mismatch}") from None
+        raise UserError(f"{name}={shown(value)}: must be {mismatch}") from None
 
 
 def literal(text: Any) -> Any:
@@ -218,6 +219,14 @@ def _parse_hyperparameter(name: str, text: str) -> Any:
         raise UserError(f"{name}={text!r}: {error}") from None
 
 
+def _is_scalar(value: Any) -> bool:
+    try:
+        array = np.asarray(value)
+    except Exception:  # of anything at all
+        return False
+    return not isinstance(value, bool) and array.ndim == 0 and np.issubdtype(array.dtype, np.number)
+
+
 def _is_numbers(value: Any) -> bool:
     """Whether a value is a number (or a truth value), or a list of pairs of numbers that is not empty."""
     if isinstance(value, list | tuple):
@@ -233,10 +242,10 @@ def _is_number(value: Any) -> bool:
 def _check_times(name: str, given: Any, schedule: Schedule) -> None:
     times = schedule.times
     if any(b <= a for a, b in zip(times[:-1], times[1:], strict=True)) or not all(map(math.isfinite, times)):
-        raise UserError(f"{name}={_shown(given)}: the times of a schedule must increase, these are {list(times)}")
+        raise UserError(f"{name}={shown(given)}: the times of a schedule must increase, these are {list(times)}")
     if times[0] < 0 or (schedule.fraction and times[-1] > 1):
         unit = "fractions of the run, in [0, 1]" if schedule.fraction else "environment steps, from 0 on"
-        raise UserError(f"{name}={_shown(given)}: the times of this schedule are {unit}, these are {list(times)}")
+        raise UserError(f"{name}={shown(given)}: the times of this schedule are {unit}, these are {list(times)}")
 
 
 class _Mismatch(Exception):
@@ -335,5 +344,11 @@ def _floats(values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _shown(value: Any) -> str:
-    return schedule_text(value) if isinstance(value, Schedule) else repr(value)
+def shown(value: Any, longest: int = 120) -> str:
+    """A value in an error: on one line, and no longer than that."""
+    try:
+        text = schedule_text(value) if isinstance(value, Schedule) else repr(value)
+    except Exception:  # what is wrong with a value may be wrong with its text too
+        text = f"a {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl import observations
-from jaxrl.counters import Counter
+from jaxrl.counters import LARGEST, Counter
 from jaxrl.envs.host import HostEnvironment, HostStep
 from jaxrl.training.compile_clock import CompileClock
 from jaxrl.training.evaluation import LONGEST_EPISODE, Evaluation
@@ -79,7 +79,7 @@ class HostRunner:
         overlap: bool = True,
     ):
         check_spec(agent, env.spec)
-        require(total_steps > 0, "total_steps", total_steps, "must be positive")
+        require(0 < total_steps <= LARGEST, "total_steps", total_steps, "must be positive and below 2^63")
         self.agent, self.env, self.total_steps = agent, env, total_steps
         self.seeds = [int(s) for s in seeds]
         self.num_seeds, self.eval_episodes, self.overlap = len(self.seeds), eval_episodes, overlap

@@ -73,7 +73,7 @@ REMEDIES = {
 }
 """Ways to need less, by what ``estimate`` counts."""
 HOST_ENVIRONMENT = 2048
-"""Bytes of a simulator in Python, at least."""
+"""Bytes of a single environment in Python, at least."""
 
 
 def estimate(agent: Algorithm, env: Any, eval_episodes: int = 0) -> dict[str, int]:
@@ -87,11 +87,13 @@ def estimate(agent: Algorithm, env: Any, eval_episodes: int = 0) -> dict[str, in
     observation = _nbytes(jax_spaces.shapes(spec.observation_space, ()))
     try:
         learning = jax.eval_shape(lambda key: agent.init(key, agent.hyperparameters), key)
-        row = observation + HOST_ENVIRONMENT
-        if isinstance(env, Environment):
-            row = _nbytes(jax.eval_shape(lambda key: reset_rows(env, key[None]), key)) if env.num_agents == 1 else 0
+        row = observation
+        if isinstance(env, Environment) and env.num_agents == 1:
+            row = _nbytes(jax.eval_shape(lambda key: reset_rows(env, key[None]), key))
     except OverflowError as error:
         raise MemoryError(f"a size is beyond 2^63 ({error}); use smaller layers") from error
+    if getattr(env, "make_single", None) is not None and not env.device_arrays:
+        row += HOST_ENVIRONMENT
     if isinstance(feed, OnPolicy):
         steps = feed.num_envs * feed.rollout_length * observation
     else:
@@ -127,6 +129,8 @@ def available_bytes(device: jax.Device) -> int | None:
 
 def in_units(nbytes: int) -> str:
     """A number of bytes for people: ``7.1 GB``."""
+    if nbytes >= 1e15:
+        return f"{nbytes / 1e12:,.0f} TB"
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if nbytes >= size:
             return f"{nbytes / size:.3g} {unit}"

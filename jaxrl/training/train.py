@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.counters import Counter
+from jaxrl.counters import LARGEST, Counter
 from jaxrl.envs.environment import Environment
 from jaxrl.envs.wrappers import for_training
 from jaxrl.schedules import resolve
@@ -183,7 +183,7 @@ def make_train(
             "jaxrl.training.make_runner also takes an environment on the host"
         )
     check_spec(agent, env.spec)
-    require(total_steps > 0, "total_steps", total_steps, "must be positive")
+    require(0 < total_steps <= LARGEST, "total_steps", total_steps, "must be positive and below 2^63")
     require(num_intervals > 0, "num_intervals", num_intervals, "must be positive")
     require(eval_episodes > 0, "eval_episodes", eval_episodes, "must be positive")
     start_jax()

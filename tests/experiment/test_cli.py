@@ -63,10 +63,23 @@ class TestHelp:
                 assert re.search(rf"^--{prefix}\.{name} +\S", text, re.MULTILINE), name
         assert "64,64" in text
 
-    def test_a_wrong_option_ends_with_status_2(self, capsys):
-        assert run("train", "ppo", "--enviroment", "CartPole-v1") == 2
-        assert run("trian") == 2
-        assert run("eval") == 2
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            ("train ppo --enviroment CartPole-v1", "--enviroment"),
+            ("trian", "trian"),
+            ("eval", "DIR"),
+            ("train ppo --total-steps 1.5", "--total-steps: '1.5' is not a whole number"),
+            ("train ppo --num-seeds nan", "--num-seeds: 'nan' is not a whole number"),
+            ("train ppo --reward-scale abc", "--reward-scale: 'abc' is not a number"),
+            ("plot x --smooth q", "--smooth: 'q' is not a whole number"),
+            ("train ppo --total-steps", "--total-steps"),
+            ("sweep ppo", "--env"),
+        ],
+    )
+    def test_a_wrong_option_is_one_sentence(self, words, told, capsys):
+        line = error_of(capsys, *words.split())
+        assert told in line and "class" not in line and len(line) < 400
 
 
 class TestList:

@@ -2,12 +2,14 @@ import dataclasses
 import os
 import subprocess
 import sys
+import types
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from jaxrl.algorithms import dqn, ppo
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.presets import PRESETS, Preset
+from jaxrl.experiment.run import train
 from jaxrl.experiment.settings import RunSettings, load, make_settings, require_same, reward_transform, save
 from jaxrl.experiment.values import (
     config_value,
@@ -25,6 +28,7 @@ from jaxrl.experiment.values import (
 )  # fmt: skip
 from jaxrl.schedules import Schedule, linear, piecewise
 from jaxrl.threads import available_cores
+from jaxrl.types import Spec
 
 
 def refused(function, *args, **kwargs) -> str:
@@ -217,7 +221,7 @@ class TestSettings:
         assert make_settings("ppo", "Here-v1", 9, preset="none").env_parameters == {}
 
     def test_seeds_count_on_from_the_first(self):
-        assert make_settings("ppo", "CartPole-v1", seed=5, num_seeds=3).seeds == [5, 6, 7]
+        assert make_settings("ppo", "CartPole-v1", seed=5, num_seeds=3).seeds == range(5, 8)
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -314,6 +318,35 @@ class TestSettings:
 
     def test_a_run_does_not_spread_an_agent_over_devices(self):
         assert "axis_name='i'" in refused(make_settings, "ppo", "CartPole-v1", 1_000, config={"axis_name": "i"})
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"algorithm": ppo}, "must be the name of an algorithm, such as 'ppo'; give 'ppo'"),
+            ({"algorithm": ppo.make(Spec("x", Box(-1, 1, (2,)), Discrete(2)))}, "an Algorithm (ppo)"),
+            ({"algorithm": types.SimpleNamespace(make=1)}, "must be the name of an algorithm"),
+            ({"algorithm": ppo.Config}, "must be the name of an algorithm"),
+            ({"algorithm": None}, "algorithm=None"),
+            ({"hp": types.SimpleNamespace(clip=0.1)}, "hp=namespace(clip=0.1): must map names to values"),
+            ({"hp": ppo.Hyperparameters}, "hp=<class"),
+            ({"hp": {1: 2}}, "unknown hyper-parameter of ppo 1"),
+            ({"hp": {"clip": object()}}, "clip=<object"),
+            ({"hp": {"clip": [[1], [1, 2]]}}, "clip=[[1], [1, 2]]"),
+            ({"config": ppo.Config}, "config=<class"),
+            ({"config": ppo.Hyperparameters()}, "config=Hyperparameters("),
+            ({"config": {"num_envs": types.SimpleNamespace()}}, "num_envs=namespace(): must be an integer"),
+            ({"env_parameters": [1]}, "env_parameters=[1]: must map names to values"),
+            ({"preset": 7}, "preset=7: must be the name of a preset"),
+            ({"env": types.SimpleNamespace()}, "env=namespace(): must be an id or an environment"),
+            ({"env": 3}, "env=3: must be an id"),
+            ({"out": 3}, "out=3: must be the path of a folder"),
+            ({"total_steps": 2**63}, "total_steps=9223372036854775808: must be below 2^63"),
+            ({"total_steps": 1.5}, "total_steps=1.5: must be an integer"),
+        ],
+    )  # fmt: skip
+    def test_another_object_than_is_wanted_is_one_sentence(self, given, words):
+        message = refused(lambda: train(**{"algorithm": "ppo", "env": "CartPole-v1", **given}))
+        assert words in message and "\n" not in message and len(message) < 1000
 
     def test_every_field_is_written(self, tmp_path):
         settings = make_settings("ppo", "CartPole-v1")

@@ -102,3 +102,10 @@ def test_episodes_on_the_host_are_added_up_where_they_are_many(monkeypatch, rng)
 def test_intervals_add_up_to_the_run(iterations):
     lengths = interval_lengths(iterations, 100)
     assert sum(lengths) == iterations and max(lengths) - min(lengths) <= 1
+
+
+def test_from_two_to_the_63_on_there_is_one_sentence():
+    env = one_step_episodes()
+    for make in (training.make_train, lambda *args: training.make_runner(*args, seeds=[0])):
+        with pytest.raises(ValueError, match="total_steps=9223372036854775808: must be positive and below 2\\^63"):
+            make(idle(env, 4), env, 2**63)

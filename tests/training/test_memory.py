@@ -53,3 +53,46 @@ def test_a_sweep_counts_the_buffers_of_all_its_runs(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda device: memory.replay_bytes(agent, 5))
     with pytest.raises(MemoryError, match="6 replay buffers"):
         sweep(train, seeds=3, hyperparameters=dqn.Hyperparameters(learning_rate=np.array([1e-3, 1e-4])))
+
+
+def test_the_estimate_counts_what_a_run_allocates(key):
+    """Beside the bytes of the arrays themselves; no more, or a run that fits would be refused."""
+    env = envs.make("gymnax:CartPole-v1")
+    agent = ppo.make(env.spec, ppo.Config(num_envs=3, rollout_length=8, hidden_sizes=(8,)))
+    parts = memory.estimate(agent, env, eval_episodes=5)
+    learning = jax.eval_shape(lambda key: agent.init(key, agent.hyperparameters), key)
+    assert parts["parameters and optimiser"] == sum(4 * x.size for x in jax.tree.leaves(learning))
+    assert parts["the steps and batches of an iteration"] == 3 * 8 * 4 * 4
+    # Four numbers and the time of the state, and the observation.
+    assert parts["environments"] == 3 * 36 and parts["evaluations"] == 5 * 36
+    replay = memory.estimate(AGENT, env)
+    assert replay["the replay"] == AGENT.feed.buffer.nbytes
+    assert replay["the steps and batches of an iteration"] == 2 * AGENT.feed.batch_size * 16 + 16
+
+
+GB = 2**30
+SIZES = [
+    ({"num_envs": 10**8, "rollout_length": 1}, {}, r"needs at least 5.2 GB of memory \(3.6 GB for environments\)"),
+    ({"hidden_sizes": (10**9, 10**9)}, {}, "of memory .* for parameters and optimiser.*use smaller layers"),
+    ({"rollout_length": 10**9}, {}, "for the steps and batches of an iteration.*use a smaller rollout_length"),
+    ({"hidden_sizes": (10**300,) * 2}, {}, r"a size is beyond 2\^63"),
+    ({}, {"eval_episodes": 10**9}, "for evaluations.*use fewer eval_episodes"),
+    ({}, {"seeds": range(10**9)}, r"1,000,000,000 seeds need at least .* TB .*use fewer seeds"),
+]
+
+
+@pytest.mark.parametrize(("config", "more", "words"), SIZES)
+def test_sizes_that_cannot_be_are_refused_before_anything_is_made(config, more, words, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda device: GB)
+    env = envs.make("gymnax:CartPole-v1")
+    agent = ppo.make(env.spec, ppo.Config(**config))
+    with pytest.raises(MemoryError, match=words):
+        training.make_runner(agent, env, 10**12, **{"seeds": [0], **more})
+
+
+def test_simulators_in_python_count_too(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda device: GB)
+    env = envs.make("gymnasium:CartPole-v1")
+    agent = ppo.make(env.spec, ppo.Config(num_envs=10**6))
+    with pytest.raises(MemoryError, match=r"for environments\).*fewer num_envs"):
+        training.make_runner(agent, env, 10**12, [0])
