@@ -277,7 +277,8 @@ def _main(argv: list[str]) -> int:
         return 128 + getattr(stop, "signum", 2)
     except UserError as error:
         _show_traceback(error, verbose)
-        emit(f"jaxrl: error: {error}", sys.stderr)
+        # A word that nobody can read to its end, such as a wrong name of 3,000 letters, is cut.
+        emit("jaxrl: error: " + re.sub(r"(\S{300})\S+", r"\1...", str(error)), sys.stderr)
         return getattr(error, "status", 2)
     except Exception as error:
         _show_traceback(error, verbose)
