@@ -265,7 +265,7 @@ def _main(argv: list[str]) -> int:
                 )  # fmt: skip
         except SystemExit as stop:
             if stop.code == 2:
-                raise UserError(sentence_of_box(box.getvalue())) from None
+                raise UserError(flags.sentence_of_box(box.getvalue())) from None
             if help_wanted and argv[:1] in (["train"], ["sweep"]):
                 print(f"\n{DYNAMIC_HELP}")
             return stop.code if isinstance(stop.code, int) else 0
@@ -286,20 +286,6 @@ def _main(argv: list[str]) -> int:
         hint = "" if verbose else " (--verbose shows where)"
         emit(f"jaxrl: error: this should not have happened, please report it{hint}: {text}", sys.stderr)
         return UNEXPECTED
-
-
-def sentence_of_box(text: str) -> str:
-    """One sentence of the box in which tyro explains a wrong option."""
-    lines = [line.strip(" │╭╮╰╯|+") for line in text.splitlines()[1:-1]]
-    blocks = re.split(r"^[─-]{3,}$", "\n".join(lines), flags=re.MULTILINE)
-    blocks = [" ".join(block.split()) for block in blocks]
-    told = "; ".join(b for b in blocks if b and not b.startswith(("Argument helptext", "For full helptext")))
-    match = re.match(r"Error parsing (\S+?): (.*)", told)
-    if match is None:
-        return told[:400].rstrip(".")
-    # Of the alternatives of a type, the last is the one that is not None.
-    reason = re.sub(r"^.*(?:>: |\)\]: )", "", match[2])
-    return f"{match[1]}: " + re.sub("could not convert string to float: (.*)", r"\1 is not a number", reason)[:400]
 
 
 def _find_own_modules() -> None:

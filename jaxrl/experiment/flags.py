@@ -143,3 +143,17 @@ def of_environment(words: Sequence[str]) -> list[str]:
 def _bare(option: str) -> str:
     """The name alone: ``hp.gae-lambda`` to ``gae_lambda``."""
     return option.lstrip("-").rpartition(".")[2].replace("-", "_").lower()
+
+
+def sentence_of_box(text: str) -> str:
+    """One sentence of the box in which tyro explains a wrong option."""
+    lines = [line.strip(" │╭╮╰╯|+") for line in text.splitlines()[1:-1]]
+    blocks = re.split(r"^[─-]{3,}$", "\n".join(lines), flags=re.MULTILINE)
+    blocks = [" ".join(block.split()) for block in blocks]
+    told = "; ".join(b for b in blocks if b and not b.startswith(("Argument helptext", "For full helptext")))
+    match = re.match(r"Error parsing (\S+?): (.*)", told)
+    if match is None:
+        return told[:400].rstrip(".")
+    # Of the alternatives of a type, the last is the one that is not None.
+    reason = re.sub(r"^.*(?:>: |\)\]: )", "", match[2])
+    return f"{match[1]}: " + re.sub("could not convert string to float: (.*)", r"\1 is not a number", reason)[:400]

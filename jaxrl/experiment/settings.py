@@ -501,12 +501,12 @@ def _given(module: ModuleType, hp: Any, config: Any) -> tuple[dict[str, Any], di
     for name in hp:
         if name not in defaults:
             hint = f" (it is a field of the configuration: --config.{name})" if name in types else ""
-            hint = hint or flags.field_hint(name, "hp", defaults, types)
+            hint = hint or flags.field_hint(str(name), "hp", defaults, types)
             raise unknown_name(f"hyper-parameter of {algorithm}", name, defaults, hint)
     for name in config:
         if name not in types:
             hint = f" (it is a hyper-parameter: --hp.{name})" if name in defaults else ""
-            hint = hint or flags.field_hint(name, "config", defaults, types)
+            hint = hint or flags.field_hint(str(name), "config", defaults, types)
             raise unknown_name(f"configuration field of {algorithm}", name, types, hint)
     return (
         {name: hyperparameter(name, value, optional=defaults[name] is None) for name, value in hp.items()},
