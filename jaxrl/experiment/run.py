@@ -31,6 +31,8 @@ __all__ = [
 
 FINAL_EPISODES = 32
 """Least number of deterministic episodes for the final return of each seed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunResult:
     """A finished run."""
