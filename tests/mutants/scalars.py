@@ -24,7 +24,8 @@ MUTANTS = [
     # Normalisation.
     mutant("variance_of_distance", NORMALIZATION, "batch_variance + (1 - weight) * distance**2",
            "batch_variance + distance**2", "formula"),
-    mutant("count_twice", NORMALIZATION, "statistics.count.add(new), new.astype", "statistics.count.add(2 * new), new.astype",
+    mutant("count_twice", NORMALIZATION, "statistics.count.add(new), new.astype",
+           "statistics.count.add(2 * new), new.astype",
            "statistics"),
     mutant("count_of_padding", NORMALIZATION, "new = jnp.sum(mask, dtype=jnp.uint32)",
            "new = jnp.uint32(mask.size)", "mean"),
