@@ -22,6 +22,7 @@ import os
 import py_compile
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
     parser.add_argument("--table", action="store_true", help="write the tables of docs/mutants.md and run nothing")
     args = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without removing the copies
     mutants = [m for m in load_mutants() if fnmatch.fnmatch(m.id, args.only)]
     if args.list:
         for m in mutants:

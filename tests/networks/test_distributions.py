@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl.networks.distributions import Beta, Categorical, DiagonalGaussian, Product, SquashedGaussian
+from jaxrl.networks.distributions import (
+    Beta,
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+    Product,
+    SquashedGaussian,
+)
 
 
 def _categoricals(rng, shape=(6, 4)):
@@ -256,3 +263,13 @@ def test_parts_of_a_product_are_drawn_apart(key):
     part = DiagonalGaussian(jnp.zeros(3), jnp.zeros(3))
     first, second = Product((part, part)).sample(seed=key)
     assert not np.any(first == second)
+
+
+def test_independent_choices_add_up():
+    # A fair coin, and a choice of 1/4, 1/4 and 1/2; beside it two fair ones of two.
+    p = MultiCategorical(jnp.array([[0.0, 0.0, -jnp.inf], [0.0, 0.0, np.log(2)]]))
+    q = MultiCategorical(jnp.array([[0.0, 0.0, -jnp.inf], [0.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(p.entropy(), 2.5 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(p.log_prob(jnp.array([1, 2])), -2 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(p.kl_divergence(q), 0.5 * np.log(3 / 4) + 0.5 * np.log(3 / 2), rtol=1e-5)
+    assert p.mode().tolist() == [0, 2]
