@@ -52,3 +52,6 @@ def test_both_halves_are_valued_by_the_statistics_of_the_whole_and_the_gradient_
     q, target, gradient = loss_and_gradient(state.critic.variables.params, pairs, log_prob)
     soft.assert_errors(info, q, target)
     soft.assert_first_adam_step(new.critic.variables, state.critic.variables, gradient)
+    # The running statistics have taken one step from what they were.
+    (layers,) = new.critic.variables.stats.values()
+    np.testing.assert_allclose(layers["Layers_0"]["BatchRenorm_0"]["steps"], 0.1 + 1, rtol=1e-6)
