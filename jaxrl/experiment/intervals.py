@@ -87,6 +87,8 @@ class Intervals:
         """Of the present state, if there was one in this process."""
         self._whole = self.state is not None
         """False while ``state`` is in use: it is donated."""
+        self._saved_step = self.step if self._whole else -1
+        """Of the checkpoint that holds the latest saved state of this history."""
         self._unreported: tuple[Metrics, float] | None = None
         """Metrics and rate of an interval that is done."""
         self._loggers = _loggers(self.directory, self.settings, wandb)
@@ -190,7 +192,7 @@ class Intervals:
 
     def _save_if_newer(self, state: PyTree) -> None:
         self.step = self.runner.steps_after(self.runner.iterations_done(state))
-        if self.step > max(self._checkpoints.steps(), default=-1):
+        if self.step > self._saved_step:
             self._save(state)
 
     def _save(self, state: PyTree) -> None:
@@ -206,6 +208,7 @@ class Intervals:
         self._checkpoints.save(
             steps, state, metadata, None if evaluation is None else float(np.mean(evaluation.episode_return))
         )
+        self._saved_step = steps
 
     def _give_up(self, error: BaseException) -> None:
         """Save what is whole after an error of an environment, and tell of it; other errors are left to be raised."""
@@ -214,10 +217,10 @@ class Intervals:
         if self.stop.signum is None and self.runner.is_host:
             time.sleep(SECONDS_FOR_A_SIGNAL)
         saved = self._salvage()
+        path = None if isinstance(error, KeyboardInterrupt) else write_traceback(self.directory, error)
         if self.stop.signum is not None or isinstance(error, KeyboardInterrupt):
-            # It was the environment's workers that the signal ended first.
+            # As a rule it was the environment's workers that the signal ended first.
             raise Interrupted(self.directory, saved or 0, self.stop.signum or signal.SIGINT) from error
-        path = write_traceback(self.directory, error)
         if isinstance(error, EnvironmentFailed | SystemExit):
             text = one_line(error) if isinstance(error, EnvironmentFailed) else "the environment called sys.exit()"
             left = "there is no checkpoint yet"
@@ -235,7 +238,7 @@ class Intervals:
                     self._report()
                 self.evaluation = None
                 self._save_if_newer(state)
-        return max(self._checkpoints.steps(), default=None)
+        return self._saved_step if self._saved_step >= 0 else None
 
     def _last_words(self, trouble: tuple[str, int]) -> str:
         name, seed = trouble

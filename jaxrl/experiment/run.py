@@ -231,6 +231,7 @@ def _run(opened: folder.Opened, clock: Clock, stop: Stop, wandb: str | None, pro
         # Before anything else that may fail: what is closed below, and the picture.
         summary = _summary(opened, state, evaluation, clock)
         folder.write_json(directory / folder.SUMMARY, summary)
+        stop.deferred = False
     _draw(directory)
     return RunResult(directory, settings, summary, built.agent, built.env, state)
 

@@ -164,7 +164,7 @@ class HostRunner:
             vectors = []
             for _ in self.seeds:
                 vectors.append(make_vector(n))
-                stack.callback(vectors[-1].close)
+                stack.callback(_close, vectors[-1])
             return self._play(state, vectors, n, deterministic)
 
     def _play(self, state: HostTrainState, vectors: list[Any], n: int, deterministic: bool) -> Evaluation:
@@ -216,7 +216,7 @@ class HostRunner:
     def close(self) -> None:
         """Stop the simulators."""
         for vector in self._vectors:
-            vector.close()
+            _close(vector)
         self._vectors = []
 
     # Iterations. Each kind returns the state after them and the sums of their metrics.
@@ -372,6 +372,12 @@ class HostRunner:
                 self._compiled[name] = self._programs.get(name)
                 return jax.block_until_ready(self._compiled[name](*args))
         return self._compiled[name](*args)
+
+
+def _close(vector: Any) -> None:
+    """Stop a simulator; what it raises at its end is no longer of interest."""
+    with contextlib.suppress(Exception):
+        vector.close()
 
 
 def _eval_seed(seed: int, iteration: int) -> int:

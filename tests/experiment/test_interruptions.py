@@ -123,6 +123,11 @@ class Breaking(EnvironmentList):
             Breaking.act()
         return super().receive()
 
+    def close(self):
+        super().close()
+        if Breaking.at is not None:  # as simulators do that something has gone wrong in
+            raise RuntimeError("closed twice")
+
 
 def make_breaking():
     """Episodes of four steps, as an environment of the host."""
