@@ -160,9 +160,10 @@ def differences(straight: Path, out: Path, exact: bool) -> list[str]:
     doubles = sum(len(values) > 1 for values in board.values())
     if doubles:
         problems.append(f"TensorBoard has {doubles} values more than once")
-    if exact and expected.keys() != board.keys():
-        problems.append(f"TensorBoard lacks {len(expected.keys() - board.keys())} values")
-    if exact and not doubles and any(board.get(key) != values for key, values in expected.items()):
+    if exact and (apart := expected.keys() ^ board.keys()):
+        lacking = len(apart - board.keys())
+        problems.append(f"TensorBoard lacks {lacking} values and has {len(apart) - lacking} more")
+    if exact and not doubles and any(board[key] != expected[key] for key in expected.keys() & board.keys()):
         problems.append("TensorBoard has other values")
     # Which metrics have values depends on the episodes; the table and the files are to have the same.
     in_table = {(row["steps"], row["seed"]) for row in here}
