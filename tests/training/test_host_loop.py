@@ -1,6 +1,7 @@
 """The loop on the host by simulators with a script and an agent that writes down what it is given."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -152,3 +153,16 @@ def test_episodes_begin_from_seeds_of_their_own():
         run._start(iteration)
         starts += Scripted.seeds
     assert len({*starts, seeds[1]}) == 4
+
+
+def test_a_simulator_that_raises_when_it_is_closed_is_of_no_interest_any_more():
+    closed = []
+
+    def fail():
+        closed.append("broken")
+        raise RuntimeError("closed already")
+
+    vectors = [types.SimpleNamespace(close=fail), types.SimpleNamespace(close=lambda: closed.append("whole"))]
+    runner = types.SimpleNamespace(_vectors=vectors)
+    HostRunner.close(runner)
+    assert closed == ["broken", "whole"] and runner._vectors == []
