@@ -186,7 +186,8 @@ class TestEnvironmentsThatRaise:
         assert Checkpoints(out / "checkpoints").steps() == [48] and steps_reported(out) == [0, 32]
         jaxrl.resume(out, env=env, progress=False)
         assert steps_reported(out) == [0, 32, 64, 96, 128] and not (out / "error.txt").exists()
-        board = [e.step for p in (out / "tensorboard").iterdir() for e, _ in read_events(p) if e.HasField("summary")]
+        files = sorted((out / "tensorboard").iterdir())
+        board = [e.step for path in files for e, _ in read_events(path) if e.HasField("summary")]
         assert board == [0, 32, 64, 96, 128]
 
     def test_off_policy_too(self, breaking, tmp_path):
