@@ -14,6 +14,9 @@ from gymnasium import spaces
 
 from jaxrl.threads import enough_threads
 
+MOST_INTEGERS = 2**16
+"""Integers of a ``Box`` of actions that uniform float32 actions make equally likely, to within 1 %."""
+
 Array = jax.Array
 PyTree = Any
 
@@ -55,8 +58,49 @@ def flatten(space: spaces.Space, x: PyTree) -> Array:
     raise _unsupported(space)
 
 
+def canonical(space: spaces.Space) -> spaces.Space:
+    """The space that policies act in, where an environment has this one; ``jaxrl.envs.unit_actions`` maps it back.
+
+    A ``Box`` becomes one of float32, from -1 to 1 in dimensions with two bounds and with its own bounds in the others.
+    ``Discrete`` and ``MultiDiscrete`` are counted from 0. Other spaces stay as they are.
+
+    Raises:
+        ValueError: for a ``Box`` of more than ``MOST_INTEGERS`` integers in a dimension.
+    """
+    match space:
+        case spaces.Dict():
+            return spaces.Dict({name: canonical(s) for name, s in space.spaces.items()})
+        case spaces.Tuple():
+            return spaces.Tuple([canonical(s) for s in space.spaces])
+        case spaces.Discrete() if space.start != 0:
+            return spaces.Discrete(space.n)
+        case spaces.MultiDiscrete() if np.any(space.start):
+            return spaces.MultiDiscrete(space.nvec)
+        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
+            bounded = np.isfinite(space.low) & np.isfinite(space.high)
+            low, high = (np.where(bounded, one, b) for one, b in ((-1.0, space.low), (1.0, space.high)))
+            return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+        case spaces.Box():
+            low, high = (bound.astype(np.float64) for bound in (space.low, space.high))
+            int32 = np.iinfo(np.int32)
+            if (high - low >= MOST_INTEGERS).any() or (low < int32.min).any() or (high > int32.max).any():
+                raise ValueError(
+                    f"action_space={space}: has more than {MOST_INTEGERS:,} integers in a dimension, or some beyond 32 "
+                    "bits: declare a Discrete or MultiDiscrete for few of them, a Box of floats for numbers to round"
+                )
+            return spaces.Box(-1.0, 1.0, space.shape, np.float32)
+        case spaces.Discrete() | spaces.MultiDiscrete() | spaces.MultiBinary():
+            return space
+    raise _unsupported(space)
+
+
 def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTree:
-    """Uniform elements ``[*shape, ...]``; an unbounded side of a Box is drawn from the unit normal."""
+    """Random elements ``[*shape, ...]``: uniform where there are two bounds.
+
+    In a dimension of a ``Box`` with one bound the distance from it is exponential; without bounds the number is normal.
+
+    Source: Gymnasium, ``Box.sample``.
+    """
     match space:
         case spaces.Box() if np.issubdtype(space.dtype, np.integer):
             int32 = np.iinfo(np.int32)
@@ -69,9 +113,12 @@ def sample(space: spaces.Space, key: Array, shape: tuple[int, ...] = ()) -> PyTr
             uniform_key, normal_key = jax.random.split(key)
             uniform = jax.random.uniform(uniform_key, (*shape, *space.shape), minval=low, maxval=high)
             if not bounded.all():
-                normal = jax.random.normal(normal_key, uniform.shape)
-                uniform = jnp.where(bounded, uniform, jnp.clip(normal, space.low, space.high))
-            return uniform.astype(space.dtype)
+                above, below = np.isfinite(space.low) & ~bounded, np.isfinite(space.high) & ~bounded
+                free = jax.random.normal(normal_key, uniform.shape)
+                distance = jax.random.exponential(jax.random.fold_in(normal_key, 1), uniform.shape)
+                free = jnp.where(above, space.low + distance, jnp.where(below, space.high - distance, free))
+                uniform = jnp.where(bounded, uniform, free)
+            return uniform.astype(jax.dtypes.canonicalize_dtype(space.dtype))
         case spaces.Discrete():
             return jax.random.randint(key, shape, int(space.start), int(space.start + space.n))
         case spaces.MultiDiscrete():

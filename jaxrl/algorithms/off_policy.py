@@ -104,7 +104,7 @@ def make_buffer(spec: Spec, config: Config) -> Any:
     scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)
     example = Transition(
         observation,
-        jax_spaces.shapes(spec.action_space),
+        jax_spaces.shapes(jax_spaces.canonical(spec.action_space)),
         scalar(jnp.float32),
         scalar(jnp.bool_),
         scalar(jnp.bool_),

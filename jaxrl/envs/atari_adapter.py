@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
+from jaxrl.envs.gate import Gate
 from jaxrl.envs.gymnasium_adapter import seeds_of
 from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
 from jaxrl.types import TimeStep
@@ -134,6 +135,7 @@ class AtariVector(VectorEnv):
     def __init__(self, rom: str, num_envs: int, options: Options):
         self.num_envs = num_envs
         self._envs = _simulator(rom, num_envs, options)
+        self._gate = Gate(rom, num_envs, spaces.Box(0, 255, self._envs.single_observation_space.shape, np.uint8))
         self._size, self._max_steps = options.frame_stack, options.max_steps
         self._nowhere = np.zeros(num_envs, bool)
         self._num_actions = int(self._envs.single_action_space.n)
@@ -142,7 +144,9 @@ class AtariVector(VectorEnv):
     def reset(self, seed: int) -> np.ndarray:
         """Start new games, with a seed for each that ``numpy.random.SeedSequence(seed)`` makes."""
         self._episodes = RunningEpisodes(self.num_envs)
-        frames, info = self._envs.reset(seed=_seeds(seed, self.num_envs))
+        self._gate.steps = 0
+        frames, info = self._gate.call("reset", self._envs.reset, seed=_seeds(seed, self.num_envs))
+        self._gate.observations(frames, "reset")
         self._began = _beginnings(info)
         self._due = np.full(self.num_envs, self._max_steps)
         self._steps, self._next_due = 0, self._max_steps
@@ -157,12 +161,12 @@ class AtariVector(VectorEnv):
         self._envs.send(action)
 
     def receive(self) -> HostStep:
-        return self._step_of(*self._envs.recv())
+        return self._step_of(*self._gate.call("step", self._envs.recv))
 
     def receive_and_send(self, action: np.ndarray) -> HostStep:
         if self._steps + 1 >= self._next_due:  # games may have to be reset first
             return super().receive_and_send(action)
-        received = self._envs.recv()
+        received = self._gate.call("step", self._envs.recv)
         self.send(action)
         return self._step_of(*received)
 
@@ -180,7 +184,7 @@ class AtariVector(VectorEnv):
     ) -> HostStep:
         """The step that the simulator delivered; it does not truncate by itself."""
         frames, reward = frames[:, 0], reward.astype(np.float32)
-        self._steps += 1
+        self._steps = self._gate.steps = self._steps + 1
         observation = next_observation = _next_stack(self._observation, frames)
         over = truncated = self._nowhere
         if self._steps >= self._next_due or terminated.any():
@@ -207,7 +211,7 @@ class AtariVector(VectorEnv):
         late = ~over & (self._steps >= self._due)
         if late.any():
             # The simulator can do this by itself, but then it does not draw what was the last frame.
-            frames, info = self._envs.reset(options={"reset_mask": late})
+            frames, info = self._gate.call("reset", self._envs.reset, options={"reset_mask": late})
             frames, began, over = frames[:, 0], _beginnings(info), over | late
         ended = terminated | late
         observation[ended] = _first_stack(frames[ended], self._size)

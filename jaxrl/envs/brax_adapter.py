@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl.envs.environment import Environment, transition_step
+from jaxrl.envs.gate import checked
 from jaxrl.envs.wrappers import time_limit
 from jaxrl.observations import PRIVILEGED
 from jaxrl.validation import did_you_mean, require
@@ -69,7 +70,7 @@ def from_brax(env: Any, *, name: str | None = None) -> Environment:
     renamed = lambda observation: {RENAMED.get(k, k): x for k, x in observation.items()} if parts else observation
     observation_space = spaces.Dict(renamed({k: box(n) for k, n in size.items()})) if parts else box(size)
     action_space = spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
-    observed = lambda state: jax.tree.map(lambda x: x.astype(jnp.float32), renamed(state.obs))
+    observed = lambda state: renamed(state.obs)
 
     def reset(key):
         # A raw key, as these environments expect when they keep it in their state.
@@ -83,7 +84,7 @@ def from_brax(env: Any, *, name: str | None = None) -> Environment:
         new = jax.tree.map(lambda new, old: jnp.asarray(new).astype(old.dtype), new, state)
         return new, transition_step(observed(new), new.reward, new.done > 0.5)
 
-    return Environment(name or type(env).__name__, observation_space, action_space, reset, step)
+    return checked(Environment(name or type(env).__name__, observation_space, action_space, reset, step))
 
 
 def _strong(x: Any) -> jax.Array:

@@ -13,9 +13,12 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.envs.actions import unit_actions
 from jaxrl.envs.environment import Environment
+from jaxrl.envs.errors import InvalidValue
+from jaxrl.envs.gate import checked
 from jaxrl.envs.host import HostEnvironment, HostStep
-from jaxrl.envs.wrappers import auto_reset, unit_actions
+from jaxrl.envs.wrappers import auto_reset
 from jaxrl.types import Array, Key, PyTree, TimeStep
 
 STEPS = 1_000
@@ -51,7 +54,8 @@ def check(env: Environment | HostEnvironment, key: Key | None = None) -> Report:
     """Test whether an environment keeps its promises, with random actions.
 
     Compiled ones: spaces, shapes, dtypes and bounds; purity; jit and vmap; that ``step`` does not reset, and
-    what auto-reset then makes of it; the time limit. Host ones: the same of their vector environments.
+    what auto-reset then makes of it; the time limit. Host ones: the same of their vector environments, and what single
+    environments return before it is cast.
 
     Args:
         env: an environment, without auto-reset.
@@ -62,13 +66,17 @@ def check(env: Environment | HostEnvironment, key: Key | None = None) -> Report:
 
     Raises:
         AssertionError: if a promise is broken; it says which and what to do.
+        EnvironmentFailed: if it raises by itself in ``reset`` or ``step``.
         TypeError: if it is not an environment, or has a space that is not supported.
     """
     key = jax.random.key(0) if key is None else key
-    if isinstance(env, Environment):
-        return _check_compiled(env, key)
-    if isinstance(env, HostEnvironment):
-        return _check_host(env, key)
+    try:
+        if isinstance(env, Environment):
+            return _check_compiled(env, key)
+        if isinstance(env, HostEnvironment):
+            return _check_host(env, key)
+    except InvalidValue as error:
+        raise AssertionError(str(error)) from error
     raise TypeError(
         f"expected a jaxrl Environment or HostEnvironment, got {type(env).__name__}; "
         "adapt a Gymnasium environment with jaxrl.envs.from_gymnasium"
@@ -183,7 +191,7 @@ def _check_compiled(env: Environment, key: Key) -> Report:
 
 def _walk(env: Environment, key: Key) -> _Walk:
     steps = min(STEPS, (env.max_episode_steps or STEPS) + 1)
-    resetting = auto_reset(env)
+    resetting = auto_reset(checked(env))
 
     def step(carry, key):
         state, length, walk = carry

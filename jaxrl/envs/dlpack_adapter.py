@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from jaxrl import spaces as jax_spaces
-from jaxrl.envs.gymnasium_adapter import delivered_space, takes
+from jaxrl.envs.actions import unit_actions, without_bounds
+from jaxrl.envs.errors import EnvironmentFailed, InvalidValue
+from jaxrl.envs.gate import FIRST, bounds, limits, narrows, short
+from jaxrl.envs.gymnasium_adapter import delivered_space, require_supported, takes
 from jaxrl.envs.host import HostEnvironment, HostStep, VectorEnv
-from jaxrl.envs.wrappers import unit_actions, without_bounds
 from jaxrl.types import Array, PyTree, TimeStep
 from jaxrl.validation import require
 
@@ -83,12 +86,14 @@ def from_tensors(
             raise TypeError(f"{field}={function!r}: must be a function, as make=lambda num_envs: MySimulator(num_envs)")
     observation_space = delivered_space(observation_space)
     action_space = action_space if clip_actions else without_bounds(action_space)
-    for space in (observation_space, action_space):
-        jax_spaces.flat_size(space)
+    require_supported(observation_space, action_space)
     to_actions = jax.jit(partial(_to_actions, action_space))
 
     def make_vector(num_envs: int) -> VectorEnv:
-        simulator = make(num_envs)
+        try:
+            simulator = make(num_envs)
+        except Exception as error:
+            raise EnvironmentFailed(name, "construction", error) from error
         made = getattr(simulator, "num_envs", num_envs)
         require(made == num_envs, "num_envs", num_envs, f"make({num_envs}) made a simulator of {made} environments")
         mode = getattr(simulator, "autoreset_mode", None) or (getattr(simulator, "metadata", None) or {}).get(
@@ -99,8 +104,9 @@ def from_tensors(
             "episodes must begin in the step that ends one; from_vector adapts Gymnasium's other vector environments",
         )  # fmt: skip
         return TensorVectorEnv(
-            simulator, num_envs, observation_space, to_actions, to_tensor or (lambda x: x), tuple(reward_shape), copies
-        )
+            simulator, num_envs, observation_space, to_actions, to_tensor or (lambda x: x), tuple(reward_shape), copies,
+            name,
+        )  # fmt: skip
 
     return HostEnvironment(
         name=name,
@@ -137,8 +143,11 @@ class TensorVectorEnv(VectorEnv):
         to_tensor: Callable[[Array], Any],
         reward_shape: tuple[int, ...] = (),
         copies: bool = True,
+        name: str | None = None,
     ):
         """See ``from_tensors``; ``to_actions`` makes the simulator's actions of canonical ones."""
+        self._name, self._call, self._steps = name or type(simulator).__name__, "reset", 0
+        self._looks = FIRST
         self.num_envs = num_envs
         self._simulator, self._space, self._reward_shape = simulator, observation_space, reward_shape
         self._to_actions, self._to_tensor, self._copies = to_actions, to_tensor, copies
@@ -152,7 +161,11 @@ class TensorVectorEnv(VectorEnv):
         """Start new episodes, with the seed if the simulator takes one."""
         self._finish_reading()
         reset = self._simulator.reset
-        result = reset(seed=int(seed)) if takes(reset, "seed") else reset()
+        self._call, self._steps = "reset", 0
+        try:
+            result = reset(seed=int(seed)) if takes(reset, "seed") else reset()
+        except Exception as error:
+            raise EnvironmentFailed(self._name, "reset", error, 0) from error
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
             result, _ = result
         observation = self._elements(self._space, result, "observation")
@@ -168,11 +181,17 @@ class TensorVectorEnv(VectorEnv):
         # A simulator on a device reads its actions after its step has returned. Their memory is free for others only
         # when what it made of them has been read, and without copies nothing waits for that but the next action.
         self._actions = (self._actions[1], action)
-        self._result = self._simulator.step(jax.tree.map(self._to_tensor, action))
+        tensors = jax.tree.map(self._to_tensor, action)
+        try:
+            self._result = self._simulator.step(tensors)
+        except Exception as error:
+            raise EnvironmentFailed(self._name, "step", error, self._steps) from error
 
     def receive(self) -> HostStep:
+        self._call = "step"
         observation, reward, terminated, truncated, info = self._parts(self._result)
         observation = self._elements(self._space, observation, "observation")
+        self._looks = 0
         final = next((info[key] for key in FINAL if info.get(key) is not None), None)
         final = self._observation if final is None else self._elements(self._space, final, "final observation")
         timestep, self._episodes = _time_step(
@@ -181,6 +200,7 @@ class TensorVectorEnv(VectorEnv):
         if not self._copies:
             timestep = timestep._replace(observation=observation)
         self._observation, self._reading, self._result = timestep.observation, (timestep, self._episodes), None
+        self._steps += 1
         return HostStep(timestep, None)
 
     def close(self) -> None:
@@ -196,13 +216,13 @@ class TensorVectorEnv(VectorEnv):
         """A step of either kind as ``observation, reward, terminated, truncated, info``."""
         parts = len(result) if isinstance(result, tuple | list) else 0
         if parts not in (4, 5):
-            raise TypeError(
-                f"step returned {f'{parts} values' if parts else f'a {type(result).__name__}'}: it must return "
+            raise self._invalid(
+                f"{f'{parts} values' if parts else f'a {type(result).__name__}'}: it must return "
                 "observation, reward, terminated, truncated, info, or observation, reward, done, info"
             )
         observation, reward, *ends, info = result
         if not isinstance(info, Mapping):
-            raise TypeError(f"info of type {type(info).__name__}: it must be a dictionary, if an empty one")
+            raise self._invalid(f"info of type {type(info).__name__}: it must be a dictionary, if an empty one")
         reward = self._array(reward, self._reward_shape, "reward")
         if parts == 5:
             ends = self._array(ends[0], (), "terminated"), self._array(ends[1], (), "truncated")
@@ -220,19 +240,35 @@ class TensorVectorEnv(VectorEnv):
                 try:
                     tensor = tensors[key]
                 except (KeyError, IndexError, TypeError):
-                    raise ValueError(f"{what}: the simulator's has no entry {key!r}, which its space has") from None
+                    raise self._invalid(f"{what}: the simulator's has no entry {key!r}, which its space has") from None
                 parts[key] = self._elements(part, tensor, f"{what}[{key!r}]")
             return parts if isinstance(space, spaces.Dict) else tuple(parts.values())
         array, dtype = self._array(tensors, space.shape, what), jax.dtypes.canonicalize_dtype(space.dtype)
         if jnp.issubdtype(array.dtype, jnp.floating) != jnp.issubdtype(dtype, jnp.floating):
-            raise ValueError(f"{what} of dtype {array.dtype}: its space {space} has {dtype}")
+            raise self._invalid(f"{what} of dtype {array.dtype}: its space {short(space)} has {dtype}")
+        if narrows(array.dtype, dtype):  # which has to be waited for: a dtype that fits costs nothing
+            self._require_within(array, *limits(dtype), f"{what} of dtype {array.dtype}", f"{dtype} holds")
+        if self._looks and dtype.kind in "iub":
+            self._require_within(array, *bounds(space), what, f"its space {short(space)} has")
         return array.astype(dtype)
+
+    def _require_within(self, array: Array, low: Any, high: Any, what: str, whose: str) -> None:
+        if bool(jnp.any((array < low) | (array > high))):
+            raise self._invalid(f"{what} out of bounds: {whose} numbers from {np.min(low)} to {np.max(high)}")
+
+    def _invalid(self, sentence: str) -> InvalidValue:
+        return InvalidValue(self._name, self._call, sentence, self._steps)
 
     def _array(self, tensor: Any, shape: tuple[int, ...], what: str) -> Array:
         """A simulator's batch ``[B, *shape]`` where JAX computes."""
-        array, expected = _imported(tensor, what), (self.num_envs, *shape)
+        try:
+            array, expected = _imported(tensor, what), (self.num_envs, *shape)
+        except (TypeError, ValueError) as error:
+            raise self._invalid(str(error)) from error
         if array.shape != expected:
-            raise ValueError(f"{what} of shape {array.shape}: it must be {expected}, of {self.num_envs} environments")
+            raise self._invalid(
+                f"{what} of shape {array.shape}: it must be {expected}, of {self.num_envs} environments"
+            )
         self._simulator_device = self._simulator_device or array.device
         placed = array.committed and array.device == self._device
         return array if placed else jax.device_put(array, self._device)
@@ -260,7 +296,7 @@ def _imported(tensor: Any, what: str) -> Array:
 def _to_actions(space: spaces.Space, action: PyTree) -> PyTree:
     """Canonical actions as the simulator's own, in new arrays: it may write to them."""
     _, to_bounds = unit_actions(space)
-    return jax.tree.map(lambda x, like: jnp.copy(x).astype(like.dtype), to_bounds(action), jax_spaces.shapes(space))
+    return jax.tree.map(jnp.copy, to_bounds(action))
 
 
 @jax.jit

@@ -15,11 +15,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.envs.actions import batch_of_actions, list_of_actions, unit_actions, without_bounds
+from jaxrl.envs.errors import EnvironmentFailed, told
+from jaxrl.envs.gate import Gate
 from jaxrl.envs.host import HostEnvironment, HostStep, RunningEpisodes, VectorEnv
 from jaxrl.envs.info_masks import MaskFromInfo
 from jaxrl.envs.rendering import prepare_pygame
 from jaxrl.envs.workers import close_workers
-from jaxrl.envs.wrappers import unit_actions, without_bounds
 from jaxrl.types import PyTree, TimeStep
 from jaxrl.validation import did_you_mean, require
 
@@ -53,16 +55,19 @@ def make(
     def make_env(render_mode: str | None = None) -> gymnasium.Env:
         # The checker of Gymnasium slows each step down; ``jaxrl.envs.check`` does its work once.
         mode = {} if render_mode is None else {"render_mode": render_mode}
-        return gymnasium.make(name, **{"disable_env_checker": True, **mode, **parameters})
+        return gymnasium.make(name, **{"disable_env_checker": True, **parameters, **mode})
 
     try:
         return from_gymnasium(make_env, name=name, clip_actions=clip_actions, mask_from_info=mask_from_info)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
-        raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{did_you_mean(name, names())}") from error
+        near = did_you_mean(name.rpartition(":")[2], names())
+        raise ValueError(f"env={name!r}: {str(error).rstrip('.')}{near}") from error
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise ImportError(f"env={name!r}: {_install_hint(name, error)}") from error
-    except (TypeError, AssertionError, gymnasium.error.Error) as error:
+    except (TypeError, ValueError, AssertionError, gymnasium.error.Error) as error:
         raise ValueError(f"env={name!r}: {error}") from error
+    except Exception as error:
+        raise ValueError(f"env={name!r}: it cannot be made, since it raised {told(error)}") from error
 
 
 def from_gymnasium(
@@ -85,6 +90,7 @@ def from_gymnasium(
 
     Raises:
         TypeError: if it makes something else, or the environment has a space that jaxrl does not support.
+        ValueError: if it was made with a render mode that it does not declare.
     """
     if isinstance(make_env, gymnasium.Env):
         raise TypeError(
@@ -103,15 +109,24 @@ def from_gymnasium(
 
     env = make_single()
     env.close()
-    _require_supported(env.observation_space, env.action_space)
-    spec = env.spec
+    _require_render_mode(env)
+    require_supported(env.observation_space, env.action_space)
+    spec, name = env.spec, name or name_of(env)
     action_space = env.action_space if clip_actions else without_bounds(env.action_space)
+
+    def make_vector(num_envs: int) -> VectorEnv:
+        try:
+            made = [make_single() for _ in range(num_envs)]
+        except Exception as error:
+            raise EnvironmentFailed(name, "construction", error) from error
+        return EnvironmentList(made, action_space, name)
+
     return HostEnvironment(
-        name=name or (spec.id if spec else type(env.unwrapped).__name__),
+        name=name,
         observation_space=delivered_space(env.observation_space),
         action_space=action_space,
         max_episode_steps=spec.max_episode_steps if spec else None,
-        make_vector=lambda num_envs: EnvironmentList([make_single() for _ in range(num_envs)], action_space),
+        make_vector=make_vector,
         make_single=make_single,
         reward_shape=_reward_shape(env),
     )
@@ -142,17 +157,29 @@ def from_vector(
     """
     ready = envs if isinstance(envs, gymnasium.vector.VectorEnv) else None
     first = ready if ready is not None else envs(1)
+    _require_render_mode(first)
     _autoreset_mode(first)
     observation_space, action_space = first.single_observation_space, first.single_action_space
-    _require_supported(observation_space, action_space)
+    require_supported(observation_space, action_space)
     action_space = action_space if clip_actions else without_bounds(action_space)
-    lend = None if ready is None else _Lender(ready, action_space)
-    make_vector = lend or (lambda num_envs: AdaptedVectorEnv(envs(num_envs), action_space))
-    spec = getattr(first, "spec", None)
+    spec, name = getattr(first, "spec", None), name or name_of(first)
+
+    tried = [] if ready is None else [_try_single(ready)]
+
+    def make_new(num_envs: int) -> VectorEnv:
+        try:
+            made = envs(num_envs)
+        except Exception as error:
+            raise EnvironmentFailed(name, "construction", error) from error
+        if not tried:
+            tried.append(_try_single(made))
+        return AdaptedVectorEnv(made, action_space, name=name)
+
+    make_vector = make_new if ready is None else _Lender(ready, action_space, name)
     if ready is None:
         first.close()
     return HostEnvironment(
-        name=name or (spec.id if spec else type(first.unwrapped).__name__),
+        name=name,
         observation_space=delivered_space(observation_space),
         action_space=action_space,
         max_episode_steps=max_episode_steps or (spec.max_episode_steps if spec else None),
@@ -169,47 +196,64 @@ class EnvironmentList(VectorEnv):
     It does what ``SyncVectorEnv`` with same-step reset does, without the copies and the batching of infos.
     """
 
-    def __init__(self, envs: Sequence[gymnasium.Env], action_space: spaces.Space | None = None):
-        """``action_space``: what actions are taken to be of, by default the environments' own."""
+    def __init__(
+        self, envs: Sequence[gymnasium.Env], action_space: spaces.Space | None = None, name: str | None = None
+    ):
+        """``action_space``: what actions are taken to be of, by default the environments' own; ``name``: for errors."""
         self._envs = list(envs)
         self.num_envs = len(self._envs)
-        self._stack = _stacker(self._envs[0].observation_space)
-        self._split = _splitter(action_space or self._envs[0].action_space)
+        one = self._envs[0]
+        self._gate = Gate(name or name_of(one), self.num_envs, one.observation_space, _reward_shape(one))
+        self._split = list_of_actions(action_space or one.action_space)
         self._episodes = RunningEpisodes(self.num_envs)
 
     def reset(self, seed: int) -> PyTree:
         """Start new episodes, with a seed for each environment that ``numpy.random.SeedSequence(seed)`` makes."""
         self._episodes = RunningEpisodes(self.num_envs)
-        self._observations = [
-            env.reset(seed=s)[0] for env, s in zip(self._envs, seeds_of(seed, self.num_envs), strict=True)
-        ]
-        return self._stack(self._observations)
+        self._gate.steps = 0
+        seeds = seeds_of(seed, self.num_envs)
+        self._observations = [self._reset(env, seed=s) for env, s in zip(self._envs, seeds, strict=True)]
+        return self._gate.observations(self._observations, "reset")
 
     def send(self, action: PyTree) -> None:
         self._action = action
 
     def receive(self) -> HostStep:
         observations, rewards, terminated, truncated = [], [], [], []
+        gate = self._gate
         for env, a in zip(self._envs, self._split(self._action), strict=True):
-            observation, reward, is_terminated, is_truncated, _ = env.step(a)
+            try:
+                result = env.step(a)
+            except Exception as error:
+                raise gate.failed("step", error) from error
+            try:
+                observation, reward, is_terminated, is_truncated, _ = result
+            except (TypeError, ValueError):
+                gate.five(result)
+                raise
             observations.append(observation)
             rewards.append(reward)
             terminated.append(is_terminated)
-            truncated.append(is_truncated and not is_terminated)
-        next_observation = observation = self._stack(observations)
-        terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
+            truncated.append(is_truncated)
+        next_observation = observation = gate.observations(observations, "step")
+        reward = gate.rewards(rewards, "step")
+        terminated, truncated = gate.terminated(terminated, "step"), gate.truncated(truncated, "step")
+        gate.steps += 1
         ended = terminated | truncated
-        if ended.any():
+        if np.count_nonzero(ended):
+            truncated &= ~terminated
             for i in np.flatnonzero(ended):
-                observations[i], _ = self._envs[i].reset()
-            observation = self._stack(observations)
-        reward = np.array(rewards, np.float32)
+                observations[i] = self._reset(self._envs[i])
+            observation = gate.observations(observations, "reset")
         info = self._episodes.add(reward, ended)
         return HostStep(TimeStep(observation, next_observation, reward, terminated, truncated, info), None)
 
     def close(self) -> None:
         for env in self._envs:
             env.close()
+
+    def _reset(self, env: gymnasium.Env, **options: Any) -> Any:
+        return self._gate.first(self._gate.call("reset", env.reset, **options))
 
 
 class AdaptedVectorEnv(VectorEnv):
@@ -223,17 +267,17 @@ class AdaptedVectorEnv(VectorEnv):
         envs: gymnasium.vector.VectorEnv,
         action_space: spaces.Space | None = None,
         on_close: Callable[[], None] | None = None,
+        name: str | None = None,
     ):
-        """``action_space``: what actions are taken to be of, by default the environments' own."""
+        """``action_space``: what actions are taken to be of, by default the environments' own; ``name``: for errors."""
         self._envs = envs
         self.num_envs = envs.num_envs
         # Neither a wrapper nor a subclass, whose own ``step`` would be passed over.
         self._asynchronous = type(envs) is gymnasium.vector.AsyncVectorEnv
         self._on_close = on_close or (partial(close_workers, envs) if self._asynchronous else envs.close)
         self._same_step = _autoreset_mode(envs) == AutoresetMode.SAME_STEP
-        self._own = _copier(envs.single_observation_space)
-        self._stack = _stacker(envs.single_observation_space)
-        self._to_actions = _batch_of_actions(action_space or envs.single_action_space)
+        self._gate = Gate(name or name_of(envs), envs.num_envs, envs.single_observation_space, _reward_shape(envs))
+        self._to_actions = batch_of_actions(action_space or envs.single_action_space)
         self._episodes = RunningEpisodes(self.num_envs)
         self._ended = np.zeros(self.num_envs, bool)
 
@@ -241,24 +285,26 @@ class AdaptedVectorEnv(VectorEnv):
         """Start new episodes with this seed, from which the vector environment derives one for each of its own."""
         self._episodes = RunningEpisodes(self.num_envs)
         self._ended = np.zeros(self.num_envs, bool)
-        return self._own(self._envs.reset(seed=int(seed))[0])
+        self._gate.steps = 0
+        result = self._gate.call("reset", self._envs.reset, seed=int(seed))
+        return self._gate.observations(self._gate.first(result), "reset")
 
     def send(self, action: PyTree) -> None:
         self._action = self._to_actions(action)
         if self._asynchronous:
-            self._envs.step_async(self._action)
+            self._gate.call("step", self._envs.step_async, self._action)
 
     def receive(self) -> HostStep:
-        result = self._envs.step_wait() if self._asynchronous else self._envs.step(self._action)
-        observation, reward, terminated, truncated, infos = result
-        observation = next_observation = self._own(observation)
-        reward, terminated, truncated = (
-            np.array(reward, np.float32),
-            np.array(terminated, bool),
-            np.array(truncated, bool),
-        )
-        truncated &= ~terminated
+        gate = self._gate
+        step = (self._envs.step_wait,) if self._asynchronous else (self._envs.step, self._action)
+        observation, reward, terminated, truncated, infos = gate.five(gate.call("step", *step))
+        observation = next_observation = gate.observations(observation, "step")
+        reward = gate.rewards(reward, "step")
+        terminated, truncated = gate.terminated(terminated, "step"), gate.truncated(truncated, "step")
+        gate.steps += 1
         ended = terminated | truncated
+        if np.count_nonzero(ended):
+            truncated &= ~terminated
         # In next-step mode, the step after an end ignores the action and returns the first observation.
         valid = None if self._same_step else ~self._ended
         if self._same_step and ended.any():
@@ -271,25 +317,26 @@ class AdaptedVectorEnv(VectorEnv):
         self._on_close()
 
     def _with_final(self, observation: PyTree, infos: dict[str, Any], ended: np.ndarray) -> PyTree:
-        if "final_obs" not in infos:
-            raise ValueError(
-                "the vector environment reset itself in the same step without infos['final_obs'], "
-                "the true final observation: use AutoresetMode.NEXT_STEP, or add it"
+        final = infos.get("final_obs")
+        if final is None:
+            raise self._gate.invalid(
+                "step",
+                "no infos['final_obs'], the true final observation, from a reset in the same step: "
+                "use AutoresetMode.NEXT_STEP, or add it",
             )
         rows = np.flatnonzero(ended)
-        final = infos["final_obs"]
         if isinstance(final, np.ndarray) and final.dtype == object:
-            final = self._stack([final[i] for i in rows])
+            final = self._gate.observations([final[i] for i in rows], "step")
         else:
-            final = jax.tree.map(lambda x: x[rows], self._own(final))
+            final = jax.tree.map(lambda x: x[rows], self._gate.observations(final, "step"))
         return jax.tree.map(lambda x, new: _with_rows(x, rows, new), observation, final)
 
 
 class _Lender:
     """Lends a ready vector environment to one user at a time."""
 
-    def __init__(self, envs: gymnasium.vector.VectorEnv, action_space: spaces.Space):
-        self._envs, self._action_space, self._lent = envs, action_space, False
+    def __init__(self, envs: gymnasium.vector.VectorEnv, action_space: spaces.Space, name: str):
+        self._envs, self._action_space, self._name, self._lent = envs, action_space, name, False
 
     def __call__(self, num_envs: int) -> VectorEnv:
         require(
@@ -304,10 +351,16 @@ class _Lender:
                 "so that several seeds or an evaluation can have their own"
             )
         self._lent = True
-        return AdaptedVectorEnv(self._envs, self._action_space, self._give_back)
+        return AdaptedVectorEnv(self._envs, self._action_space, self._give_back, self._name)
 
     def _give_back(self) -> None:
         self._lent = False
+
+
+def name_of(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> str:
+    """The id of an environment, or its class where it has none."""
+    spec = getattr(env, "spec", None)
+    return spec.id if spec else type(env.unwrapped).__name__
 
 
 def seeds_of(seed: int, num_envs: int) -> list[int]:
@@ -342,67 +395,27 @@ def _delivered(dtype: Any) -> np.dtype:
     return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
 
 
-def _stacker(space: spaces.Space) -> Callable[[Sequence[Any]], PyTree]:
-    """A function from a sequence of observations to a fresh batch of them."""
-    match space:
-        case spaces.Dict():
-            parts = {k: _stacker(s) for k, s in space.spaces.items()}
-            return lambda xs: {k: stack([x[k] for x in xs]) for k, stack in parts.items()}
-        case spaces.Tuple():
-            parts = [_stacker(s) for s in space.spaces]
-            return lambda xs: tuple(stack([x[i] for x in xs]) for i, stack in enumerate(parts))
-    shape, dtype = space.shape, _delivered(space.dtype)
-
-    def stack(xs):
-        batch = np.empty((len(xs), *shape), dtype)
-        for i, x in enumerate(xs):
-            batch[i] = x
-        return batch
-
-    return stack
+def _require_render_mode(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> None:
+    """Raise if an environment was made with a way to be drawn that it does not declare."""
+    mode, modes = getattr(env, "render_mode", None), env.metadata.get("render_modes") or []
+    require(
+        mode is None or mode in modes, "render_mode", mode,
+        f"must be one of metadata['render_modes'] of {name_of(env)}, {', '.join(map(str, modes)) or 'which has none'}"
+        + did_you_mean(str(mode), map(str, modes)),
+    )  # fmt: skip
 
 
-def _copier(space: spaces.Space) -> Callable[[Any], PyTree]:
-    """A function that copies a batch of observations into arrays of our own."""
-    match space:
-        case spaces.Dict():
-            parts = {k: _copier(s) for k, s in space.spaces.items()}
-            return lambda x: {k: copy(x[k]) for k, copy in parts.items()}
-        case spaces.Tuple():
-            parts = [_copier(s) for s in space.spaces]
-            return lambda x: tuple(copy(x[i]) for i, copy in enumerate(parts))
-    dtype = _delivered(space.dtype)
-    return lambda x: np.array(x, dtype)
-
-
-def _batch_of_actions(space: spaces.Space) -> Callable[[PyTree], PyTree]:
-    """A function from canonical actions ``[B, ...]`` to a batch of the environment's own."""
-    match space:
-        case spaces.Dict():
-            parts = {k: _batch_of_actions(s) for k, s in space.spaces.items()}
-            return lambda action: {k: convert(action[k]) for k, convert in parts.items()}
-        case spaces.Tuple():
-            parts = [_batch_of_actions(s) for s in space.spaces]
-            return lambda action: tuple(convert(action[i]) for i, convert in enumerate(parts))
-    _, to_bounds = unit_actions(space)
-    return lambda action: to_bounds(np.asarray(action)).astype(space.dtype, copy=False)
-
-
-def _splitter(space: spaces.Space) -> Callable[[PyTree], Sequence[Any]]:
-    """A function from canonical actions ``[B, ...]`` to a sequence of the environment's own."""
-    convert = _batch_of_actions(space)
-    match space:
-        case spaces.Discrete():
-            return lambda action: convert(action).tolist()
-        case spaces.Dict() | spaces.Tuple():
-
-            def split(action):
-                action = convert(action)
-                num_envs = len(jax.tree.leaves(action)[0])
-                return [jax.tree.map(lambda x: x[i], action) for i in range(num_envs)]  # noqa: B023
-
-            return split
-    return convert
+def _try_single(envs: gymnasium.vector.VectorEnv) -> None:
+    """Reset and step one of the single environments where Gymnasium's workers cast what they return to their space."""
+    workers = envs.unwrapped
+    if isinstance(workers, gymnasium.vector.AsyncVectorEnv) and workers.shared_memory:
+        single = EnvironmentList([workers.env_fns[0]()])
+        try:
+            single.reset(seed=0)
+            action = jax_spaces.zeros(jax_spaces.canonical(workers.single_action_space), (1,))
+            single.step(jax.device_get(action))
+        finally:
+            single.close()
 
 
 def _with_rows(batch: np.ndarray, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -433,9 +446,10 @@ def _reward_shape(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> tuple[int,
     return space.shape if isinstance(space, spaces.Box) and len(space.shape) == 1 else ()
 
 
-def _require_supported(*checked: spaces.Space) -> None:
-    for space in checked:
-        jax_spaces.flat_size(space)
+def require_supported(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Raise if jaxrl cannot read elements of the one space, or make elements of the other one."""
+    jax_spaces.flat_size(observation_space)
+    unit_actions(action_space)
 
 
 def _register_plugin(name: str) -> None:

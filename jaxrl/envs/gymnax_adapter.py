@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from jaxrl import spaces as jax_spaces
 from jaxrl.envs.environment import Environment, transition_step
 from jaxrl.envs.frame_wrappers import sticky_actions as with_sticky_actions
+from jaxrl.envs.gate import checked
 from jaxrl.envs.rendering import gymnax_renderer
 from jaxrl.envs.wrappers import time_limit
 from jaxrl.validation import did_you_mean, require
@@ -99,19 +99,17 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
     observation_space = convert_space(env.observation_space(params))
     if name in MISDECLARED:
         observation_space = spaces.Box(-np.inf, np.inf, observation_space.shape, observation_space.dtype)
+    observed = lambda observation: observation
     if name.endswith(PLANES):
         observation_space = spaces.Box(0, 1, observation_space.shape, bool)
+        observed = lambda observation: jnp.asarray(observation) != 0
     action_space = convert_space(env.action_space(params))
-    observation_dtypes = jax.tree.map(lambda x: x.dtype, jax_spaces.shapes(observation_space))
     # Reaching an old environment's own limit must never look like a termination.
     inner_params = params if separates or limit is None else params.replace(max_steps_in_episode=limit + 1)
 
-    def cast(observation):
-        return jax.tree.map(lambda x, dtype: jnp.asarray(x).astype(dtype), observation, observation_dtypes)
-
     def reset(key):
         observation, state = env.reset_env(key, inner_params)
-        return jax.tree.map(_strong, state), cast(observation)
+        return jax.tree.map(_strong, state), observed(observation)
 
     def step(state, action, key):
         result = env.step_env(key, state, action, inner_params)
@@ -122,11 +120,10 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
             truncated = truncated | env.is_truncated(new_state, params)
         terminated = jnp.asarray(terminated, bool)
         truncated = jnp.asarray(truncated, bool) & ~terminated
-        reward = jnp.asarray(reward, jnp.float32).reshape(())
-        return new_state, transition_step(cast(observation), reward, terminated, truncated, _arrays(info))
+        return new_state, transition_step(observed(observation), reward, terminated, truncated, _arrays(info))
 
     render = gymnax_renderer(env, inner_params, name)
-    adapted = Environment(name, observation_space, action_space, reset, step, limit, render)
+    adapted = checked(Environment(name, observation_space, action_space, reset, step, limit, render))
     return adapted if separates or limit is None else time_limit(adapted, limit)
 
 

@@ -124,7 +124,7 @@ class RunningEpisodes:
         lengths = self._lengths + 1
         if valid is not None:
             returns, lengths = np.where(valid, returns, self._returns), np.where(valid, lengths, self._lengths)
-        if ended.any():
+        if np.count_nonzero(ended):  # in a fifth of the time of ``ended.any()``
             self._returns, self._lengths = (
                 np.where(ended, np.float32(0), returns),
                 np.where(ended, np.int32(0), lengths),

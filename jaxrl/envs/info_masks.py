@@ -37,7 +37,8 @@ class MaskFromInfo(gymnasium.Wrapper):
         return self._with_mask(observation, info), reward, terminated, truncated, info
 
     def _with_mask(self, observation: PyTree, info: dict[str, Any]) -> dict[str, Any]:
-        mask = np.ravel(info[ACTION_MASK]).astype(np.int8) if ACTION_MASK in info else np.ones(self._choices, np.int8)
+        # Nonzero is allowed, whatever the dtype: a cast to integers would forbid 0.5.
+        mask = np.ravel(info[ACTION_MASK]) != 0 if ACTION_MASK in info else np.ones(self._choices, bool)
         require(mask.size == self._choices, f"info[{ACTION_MASK!r}]", mask, f"must have {self._choices} entries")
         parts = observation if self._is_dict else {"observation": observation}
-        return {**parts, ACTION_MASK: mask}
+        return {**parts, ACTION_MASK: mask.astype(np.int8)}

@@ -12,7 +12,9 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl import spaces as jax_spaces
+from jaxrl.envs.actions import unit_actions, without_bounds
 from jaxrl.envs.environment import Environment
+from jaxrl.envs.gate import checked
 from jaxrl.types import Array
 from jaxrl.validation import require
 
@@ -136,49 +138,13 @@ def select_observation(env: Environment, indices: Sequence[int]) -> Environment:
 
 
 def rescale_action(env: Environment) -> Environment:
-    """Take actions in ``[-1, 1]`` and map them to the bounds of a ``Box``, asymmetric or not.
+    """Take canonical actions, such as ``[-1, 1]`` for a ``Box`` with bounds, and map them to the environment's own.
 
-    ``a -> clip((low + high) / 2 + a (high - low) / 2, low, high)`` where both bounds are finite; dimensions without
-    bounds pass unchanged. A discrete space that starts elsewhere than at 0 is shifted to 0; the parts of a ``Dict`` or
-    ``Tuple`` are treated alike; other spaces are left as they are.
+    The map is that of ``unit_actions``.
     """
     unit, to_bounds = unit_actions(env.action_space)
     step = lambda state, action, key: env.step(state, to_bounds(action), key)
     return dataclasses.replace(env, step=step, action_space=unit)
-
-
-def unit_actions(space: spaces.Space) -> tuple[spaces.Space, Callable[[Any], Any]]:
-    """The space of rescaled actions, and the map from it to ``space`` (for NumPy and JAX arrays alike)."""
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        parts = {name: unit_actions(s) for name, s in jax_spaces.children(space).items()}
-        units, maps = ({name: part[i] for name, part in parts.items()} for i in (0, 1))
-        if isinstance(space, spaces.Dict):
-            return spaces.Dict(units), lambda action: {name: maps[name](action[name]) for name in maps}
-        return spaces.Tuple(units.values()), lambda action: tuple(maps[i](a) for i, a in enumerate(action))
-    if isinstance(space, spaces.Discrete) and space.start != 0:
-        start = int(space.start)
-        return spaces.Discrete(space.n), lambda action: action + start
-    if isinstance(space, spaces.MultiDiscrete) and np.any(space.start):
-        starts = np.asarray(space.start, np.int32)
-        return spaces.MultiDiscrete(space.nvec), lambda action: action + starts
-    if not isinstance(space, spaces.Box):
-        return space, lambda action: action
-    bounded = np.isfinite(space.low) & np.isfinite(space.high)
-    choose = lambda x, otherwise: np.where(bounded, x, otherwise).astype(np.float32)
-    low, high = choose(space.low, -np.inf), choose(space.high, np.inf)
-    half_low, half_high = choose(space.low, 0.0) / 2, choose(space.high, 0.0) / 2
-    center, half_range = half_high + half_low, choose(half_high - half_low, 1.0)
-
-    def to_bounds(action):
-        xp = jnp if isinstance(action, jax.Array) else np
-        return xp.clip(center + action * half_range, low, high)
-
-    unit = spaces.Box(
-        np.where(bounded, -1.0, space.low).astype(np.float32),
-        np.where(bounded, 1.0, space.high).astype(np.float32),
-        dtype=np.float32,
-    )
-    return unit, to_bounds
 
 
 def raw_actions(env: Environment) -> Environment:
@@ -189,18 +155,6 @@ def raw_actions(env: Environment) -> Environment:
     Source: rl_games, ``clip_actions: False``.
     """
     return dataclasses.replace(env, action_space=without_bounds(env.action_space))
-
-
-def without_bounds(space: spaces.Space) -> spaces.Space:
-    """The space with every ``Box`` of floats widened to all numbers, those in a ``Dict`` or ``Tuple`` too."""
-    match space:
-        case spaces.Dict():
-            return spaces.Dict({name: without_bounds(s) for name, s in space.spaces.items()})
-        case spaces.Tuple():
-            return spaces.Tuple([without_bounds(s) for s in space.spaces])
-        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
-            return spaces.Box(-np.inf, np.inf, space.shape, space.dtype)
-    return space
 
 
 def transform_reward(env: Environment, function: Callable[[Array], Array]) -> Environment:
@@ -215,8 +169,8 @@ def transform_reward(env: Environment, function: Callable[[Array], Array]) -> En
 
 
 def for_training(env: Environment, *, reward_transform: Callable[[Array], Array] | None = None) -> Environment:
-    """The stack of wrappers that the training loops use: unit actions, raw statistics, auto-reset."""
-    env = episode_statistics(rescale_action(env))
+    """The stack of wrappers that the training loops use: the gate, unit actions, raw statistics, auto-reset."""
+    env = episode_statistics(rescale_action(checked(env)))
     if reward_transform is not None:
         env = transform_reward(env, reward_transform)
     return auto_reset(env)

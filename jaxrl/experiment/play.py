@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs import Environment, HostEnvironment, rescale_action, unit_actions
+from jaxrl.envs import Environment, HostEnvironment, rescale_action
+from jaxrl.envs.actions import list_of_actions
+from jaxrl.envs.gate import Gate, checked, picture
 from jaxrl.experiment import folder
 from jaxrl.experiment.errors import UserError, environments_may_raise
 from jaxrl.experiment.interruptions import watched
@@ -155,7 +157,7 @@ def frames(player: Player, num_episodes: int, max_steps: int, key: jax.Array) ->
         total = 0.0
         for t, (image, reward) in enumerate(one(player, act, jax.random.fold_in(key, episode), max_steps)):
             total += reward
-            yield Frame(np.asarray(image, np.uint8), episode, total, t)
+            yield Frame(picture(player.env.name, image), episode, total, t)
 
 
 def show(images: Iterator[np.ndarray], fps: int, title: str) -> None:
@@ -185,7 +187,7 @@ def show(images: Iterator[np.ndarray], fps: int, title: str) -> None:
 def _compiled_episode(player: Player, act: Any, key: jax.Array, max_steps: int) -> Iterator[tuple[np.ndarray, float]]:
     if player.env.render is None:
         raise UserError(f"{player.env.name} cannot be drawn: its Environment has no function render(state)")
-    env = rescale_action(player.env)
+    env = rescale_action(checked(player.env))
     step = jax.jit(env.step)
     reset_key, key = jax.random.split(key)
     state, observation = jax.jit(env.reset)(reset_key)
@@ -205,21 +207,26 @@ def _host_episode(player: Player, act: Any, key: jax.Array, max_steps: int) -> I
     host: HostEnvironment = player.env
     if host.make_single is None:
         raise UserError(f"{host.name} cannot be drawn: its HostEnvironment has no make_single(render_mode)")
-    to_bounds = unit_actions(host.action_space)[1]
+    to_own = list_of_actions(host.action_space)
     try:
         env = host.make_single("rgb_array")
     except (ImportError, ValueError, gymnasium.error.Error) as error:
         raise UserError(f"{host.name} cannot be drawn: {error}") from error
     try:
-        observation, _ = env.reset(seed=int(jax.random.randint(key, (), 0, 2**31 - 1)))
+        gate = Gate(host.name, 1, env.observation_space, host.reward_shape)
+        seen = lambda observation, call: jax.tree.map(lambda x: x[0], gate.observations([observation], call))
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        observation = seen(gate.first(gate.call("reset", env.reset, seed=seed)), "reset")
         carry = player.agent.initial_carry(1)
         yield _picture(env, host.name), 0.0
         for t in range(min(max_steps, host.max_episode_steps or LONGEST_EPISODE)):
             action, carry = act(observation, carry, jax.random.fold_in(key, t))
-            action = jax.tree.map(np.asarray, jax.device_get(to_bounds(action)))
-            observation, reward, terminated, truncated, _ = env.step(_as_own(host.action_space, action))
+            action = to_own(jax.tree.map(lambda x: np.asarray(x)[None], jax.device_get(action)))[0]
+            observation, reward, terminated, truncated, _ = gate.five(gate.call("step", env.step, action))
+            observation, reward = seen(observation, "step"), gate.rewards([reward], "step")
+            gate.steps += 1
             yield _picture(env, host.name), float(np.sum(reward))
-            if terminated or truncated:
+            if gate.terminated([terminated], "step")[0] or gate.truncated([truncated], "step")[0]:
                 return
     finally:
         env.close()
@@ -234,15 +241,6 @@ def _picture(env: gymnasium.Env, name: str) -> np.ndarray:
     if not isinstance(image, np.ndarray):
         raise UserError(f"{name} cannot be drawn: it does not know the render mode rgb_array")
     return image
-
-
-def _as_own(space: gymnasium.Space, action: Any) -> Any:
-    """An action with the type that the environment itself expects."""
-    if isinstance(space, gymnasium.spaces.Dict):
-        return {name: _as_own(s, action[name]) for name, s in space.spaces.items()}
-    if isinstance(space, gymnasium.spaces.Tuple):
-        return tuple(_as_own(s, a) for s, a in zip(space.spaces, action, strict=True))
-    return int(action) if isinstance(space, gymnasium.spaces.Discrete) else np.asarray(action, space.dtype)
 
 
 def _fps(env: Any) -> int:

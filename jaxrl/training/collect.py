@@ -109,9 +109,7 @@ def with_policy(agent: Algorithm, policy: PyTree, hp: Any) -> Callable[[PyTree, 
 
 def at_random(agent: Algorithm) -> Callable[[PyTree, PyTree, Key], Any]:
     """Choose actions uniformly from the (rescaled) action space, or from those that an action mask allows."""
-    from jaxrl.envs.wrappers import unit_actions
-
-    space, _ = unit_actions(agent.spec.action_space)
+    space = jax_spaces.canonical(agent.spec.action_space)
     mask = observations.action_mask(agent.spec.observation_space, space)
 
     def choose(observation, carry, key):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.environment import Environment, reset_rows, step_rows
+from jaxrl.envs.gate import checked
 from jaxrl.envs.wrappers import episode_statistics, rescale_action
 from jaxrl.types import Algorithm, Array, Key, PyTree
 
@@ -55,7 +56,7 @@ def evaluate(
         The raw returns and lengths of the first episode of each environment.
     """
     limit = max_steps or env.max_episode_steps or LONGEST_EPISODE
-    env = episode_statistics(rescale_action(env))
+    env = episode_statistics(rescale_action(checked(env)))
     num_episodes = -(-num_episodes // env.num_agents) * env.num_agents
     reset_key, step_key = jax.random.split(key)
     state, observation = reset_rows(env, jax.random.split(reset_key, num_episodes))
