@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +14,12 @@ from typing import Any
 import gymnasium
 
 from jaxrl.envs import gymnasium_adapter
+from jaxrl.envs.actions import without_bounds
 from jaxrl.envs.environment import Environment
+from jaxrl.envs.errors import told
 from jaxrl.envs.host import HostEnvironment
-from jaxrl.envs.wrappers import raw_actions, without_bounds
+from jaxrl.envs.image_axes import channels_last
+from jaxrl.envs.wrappers import raw_actions
 from jaxrl.threads import enough_threads
 from jaxrl.validation import did_you_mean, require
 
@@ -32,15 +36,19 @@ _registered: dict[str, Callable[..., Any]] = {}
 
 
 @enough_threads()
-def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environment | HostEnvironment:
+def make(
+    id: str, *, clip_actions: bool = True, channels_first: bool = False, **parameters: Any
+) -> Environment | HostEnvironment:
     """Make an environment.
 
     Args:
         id: a name that was given to ``register``; an id of a suite, of which a compiled one is preferred
             (``"CartPole-v1"``); the same with a prefix that chooses (``"gymnax:CartPole-v1"``,
-            ``"gymnasium:CartPole-v1"``, ``"atari:Pong"``); or ``"module.path:factory"``, a function of yours.
+            ``"gymnasium:CartPole-v1"``, ``"atari:Pong"``); ``"module.path:factory"``, a function of yours; or
+            ``"module.path:Namespace/Name-v0"``, an id that the module registers with Gymnasium.
         clip_actions: whether actions of a ``Box`` are clipped to ``[-1, 1]`` and mapped to its bounds; else they reach
             the environment as they are (``raw_actions``).
+        channels_first: whether its images are ``[C, H, W]`` and to be shown as ``[H, W, C]`` (``channels_last``).
         **parameters: passed to what makes it: parameters of a gymnax environment, ``Options`` of an Atari game,
             keyword arguments of ``gymnasium.make`` or of your factory. ``max_episode_steps`` sets the time limit
             in gymnax and Gymnasium.
@@ -53,11 +61,14 @@ def make(id: str, *, clip_actions: bool = True, **parameters: Any) -> Environmen
     require(
         isinstance(id, str) and bool(id.strip()), "env", id, 'must be the name of an environment, such as "CartPole-v1"'
     )
-    require(isinstance(clip_actions, bool), "clip_actions", clip_actions, "must be true or false")
+    for field, value in {"clip_actions": clip_actions, "channels_first": channels_first}.items():
+        require(isinstance(value, bool), field, value, "must be true or false")
     limit = parameters.get("max_episode_steps")
     positive = isinstance(limit, int) and not isinstance(limit, bool) and limit > 0
     require(limit is None or positive, "max_episode_steps", limit, "must be a positive integer")
     env = _made(id, clip_actions, parameters)
+    if channels_first:
+        env = channels_last(env)
     if clip_actions or without_bounds(env.action_space) == env.action_space:
         return env
     require(
@@ -75,7 +86,10 @@ def _made(id: str, clip_actions: bool, parameters: dict[str, Any]) -> Environmen
     if rest and prefix in SUITES:
         return _make_in(prefix, rest, clip_actions, parameters)
     if rest:
-        return _adapt(_imported(prefix, rest, id), clip_actions, parameters, id)
+        module = _module(prefix, id)
+        if not hasattr(module, rest) and ("/" in rest or re.search(r"-v\d+$", rest)):
+            return _make_in(gymnasium_adapter.PREFIX, id, clip_actions, parameters)
+        return _adapt(_attribute(module, rest, id), clip_actions, parameters, id)
     for suite in SUITES:
         # Atari's ids are only known to Gymnasium once their package is imported.
         if id in _names(suite) or (suite == "gymnasium" and id.startswith("ALE/")):
@@ -150,23 +164,29 @@ def _make_in(suite: str, name: str, clip_actions: bool, parameters: dict[str, An
     return _suite(suite).make(name, **more, **parameters)
 
 
-def _imported(module_name: str, attribute: str, id: str) -> Callable[..., Any]:
+def _module(name: str, id: str) -> ModuleType:
+    """The module of an id, which is someone else's program and may raise whatever it likes."""
     require(
-        module_name.partition(".")[0] not in sys.stdlib_module_names, "env", id,
-        f"{module_name} belongs to Python itself and makes no environments",
+        name.partition(".")[0] not in sys.stdlib_module_names, "env", id,
+        f"{name} belongs to Python itself and makes no environments",
     )  # fmt: skip
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise
-        raise ValueError(
-            f"env={id!r}: there is no suite or module {module_name!r}{did_you_mean(module_name, SUITES)}"
-        ) from error
+        return importlib.import_module(name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and (name == missing or name.startswith(missing + ".")):
+            fix = did_you_mean(name, SUITES)
+            raise ValueError(f"env={id!r}: there is no suite or module {name!r}{fix}") from error
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        raise kind(f"env={id!r}: importing {name} raised {told(error)}") from error
+
+
+def _attribute(module: ModuleType, attribute: str, id: str) -> Callable[..., Any]:
     factory = getattr(module, attribute, None)
     if not callable(factory):
         public = [n for n in vars(module) if not n.startswith("_")]
-        raise ValueError(f"env={id!r}: {module_name} has no function {attribute!r}{did_you_mean(attribute, public)}")
+        fix = did_you_mean(attribute, public)
+        raise ValueError(f"env={id!r}: {module.__name__} has no function {attribute!r}{fix}")
     return factory
 
 
@@ -179,7 +199,12 @@ def _adapt(
         raise ValueError(
             f"env={id!r}: its factory cannot be called with the given parameters {parameters}: {error}"
         ) from error
-    made = factory(**parameters)
+    try:
+        made = factory(**parameters)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(f"env={id!r}: its factory raised {told(error)}") from error
     match made:
         case Environment() | HostEnvironment():
             return made

@@ -112,8 +112,11 @@ def torso_kind(space: spaces.Space, kind: str = "auto", convolutions: Sequence[C
     axes = OWN.get(kind, 2)
     images = [leaf.shape for leaf, _ in _leaves(space, None) if is_image(leaf, axes)]
     for shape in images:
-        if kind != "mlp" and axes == 2 and shape[0] < shape[1] == shape[2]:
-            raise ValueError(f"torso={kind!r}: images must be [H, W, C], got {shape}: move the first axis to the end")
+        if kind != "mlp" and axes == 2 and _channels_first(shape):
+            raise ValueError(
+                f"torso={kind!r}: images must be [H, W, C], but {shape} looks like [C, H, W]: move the first axis to "
+                "the end, with --env.channels_first true on the command line or jaxrl.envs.channels_last(env) in Python"
+            )
     if kind == "auto":
         side = min((min(shape[:2]) for shape in images), default=0)
         return "nature_cnn" if side >= 36 else "minatar_cnn" if side >= 3 else "mlp"
@@ -147,6 +150,14 @@ def torso_input(space: spaces.Space, observation: PyTree, kind: str) -> PyTree:
     leaves = [(*leaf, is_image(leaf[0], OWN.get(kind, 2))) for leaf in _leaves(space, observation)]
     images = [torso_input(leaf, x, kind) for leaf, x, image in leaves if image]
     return Mixed(images, [jax_spaces.flatten(leaf, x) for leaf, x, image in leaves if not image])
+
+
+def _channels_first(shape: tuple[int, int, int]) -> bool:
+    """True for shapes that are hardly ``[H, W, C]``: the first axis is the shortest, and the others make a picture."""
+    first, *others = shape
+    side = min(others)
+    square = others[0] == others[1]
+    return first < side and (square or (first <= 4 and side >= 8) or (first <= 16 and side >= 16))
 
 
 def is_image(space: spaces.Space, axes: int = 2) -> bool:

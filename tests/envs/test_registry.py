@@ -112,3 +112,84 @@ def test_a_suite_that_is_not_installed_is_passed_over(monkeypatch):
 def test_importing_makes_nothing():
     code = "import sys, jaxrl.envs; assert not {'gymnax', 'matplotlib', 'pygame', 'ale_py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function that writes a module of this name, which may register environments with Gymnasium until the end."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = dict(gymnasium.registry)
+    yield lambda name, text: (tmp_path / f"{name}.py").write_text(text)
+    gymnasium.registry.clear()
+    gymnasium.registry.update(before)
+
+
+REGISTERS = """
+import gymnasium
+from gymnasium import spaces
+
+
+class Namespaced(gymnasium.Env):
+    metadata = {"render_modes": ["rgb_array", "ansi"]}
+    observation_space, action_space = spaces.Box(0, 1, (1,)), spaces.Discrete(2)
+
+    def __init__(self, render_mode=None, size=1):
+        if size > 3:
+            raise RuntimeError("too large\\nfor this")
+        self.render_mode = render_mode
+
+
+class MyEnv(Namespaced):
+    pass
+
+
+gymnasium.register("MyNs/My-v0", Namespaced)
+gymnasium.register("Plain-v1", Namespaced)
+"""
+
+
+def test_an_id_that_a_module_registers_with_gymnasium(module):
+    module("module_that_registers", REGISTERS)
+    for name in ("MyNs/My-v0", "Plain-v1", "MyEnv"):
+        env = envs.make(f"module_that_registers:{name}")
+        assert (env.name, env.observation_space.shape) == (f"module_that_registers:{name}", (1,))
+    with pytest.raises(ValueError, match=r"^env='module_that_registers:MyNs/Mine-v0': .*MyNs.My-v0"):
+        envs.make("module_that_registers:MyNs/Mine-v0")
+
+
+@pytest.mark.parametrize("name", ["module_of_modes:MyNs/My-v0", "module_of_modes:MyEnv", "gymnasium:CartPole-v1"])
+def test_a_render_mode_that_there_is_not_is_told(name, module):
+    module("module_of_modes", REGISTERS)
+    with pytest.raises(ValueError, match="render_mode='nonsense': must be one of .*rgb_array"):
+        envs.make(name, render_mode="nonsense")
+    env = envs.make(name, render_mode="rgb_array")
+    # What is to be drawn with has precedence.
+    other = "human" if "CartPole" in name else "ansi"
+    assert (env.make_single(None).render_mode, env.make_single(other).render_mode) == ("rgb_array", other)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "message"),
+    [
+        ("def make(:\n", {}, r"importing broken_module_{} raised SyntaxError: invalid syntax \(.*py, line 1\)"),
+        ("x = 1\n1 / 0\n", {}, r"importing .* raised ZeroDivisionError: division by zero \(.*py, line 2\)"),
+        ("import surely_not_installed\n", {}, "importing .* raised ModuleNotFoundError: No module named 'surely_not"),
+        (REGISTERS, {"size": 4}, r"its factory raised RuntimeError: too large \(.*py, line 12\)"),
+        (REGISTERS, {"speed": 4}, "its factory cannot be called with the given parameters .*'speed'"),
+    ],
+)
+def test_modules_and_factories_that_raise_end_in_one_sentence(text, parameters, message, module):
+    name = f"broken_module_{abs(hash(text + str(parameters)))}"
+    module(name, text)
+    with pytest.raises((ValueError, ImportError), match=rf"^env='{name}:MyEnv': {message.format(name[14:])}") as told:
+        envs.make(f"{name}:MyEnv", **parameters)
+    assert "\n" not in str(told.value)
+
+
+def test_an_environment_of_an_id_that_raises_is_named():
+    gymnasium.register("Raises-v0", lambda: 1 / 0)
+    try:
+        with pytest.raises(ValueError, match="^env='Raises-v0': it cannot be made, since it raised ZeroDivisionError"):
+            envs.make("gymnasium:Raises-v0")
+    finally:
+        del gymnasium.registry["Raises-v0"]
