@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from jaxrl.envs.environment import Environment
+from jaxrl.envs.gate import bounds
 from jaxrl.envs.wrappers import choose, render_inner
 from jaxrl.types import Array
 from jaxrl.validation import require
@@ -105,7 +106,7 @@ def frame_skip(env: Environment, count: int, *, maximum: bool = False) -> Enviro
 
 
 def sticky_actions(env: Environment, probability: float = 0.25) -> Environment:
-    """Take the action before once more with a probability, whatever is chosen; at first the action of zeros.
+    """Take the action before once more with a probability, whatever is chosen; at first the action nearest to zeros.
 
     Source: Machado et al. 2018 (arXiv 1709.06009), section 5.
 
@@ -113,9 +114,7 @@ def sticky_actions(env: Environment, probability: float = 0.25) -> Environment:
         ValueError: if ``probability`` is none.
     """
     require(0 <= probability <= 1, "probability", probability, "must be between 0 and 1")
-    example = env.action_space.sample()
-    rows = () if env.num_agents == 1 else (env.num_agents,)
-    nothing = jax.tree.map(lambda x: jnp.zeros((*rows, *np.shape(x)), jax.dtypes.canonicalize_dtype(x.dtype)), example)
+    nothing = _nearest_to_zeros(env.action_space, () if env.num_agents == 1 else (env.num_agents,))
 
     def reset(key):
         state, observation = env.reset(key)
@@ -155,3 +154,14 @@ def no_op_start(env: Environment, most: int = 30, action: Any = 0) -> Environmen
         return jax.lax.fori_loop(0, count, wait, env.reset(reset_key))
 
     return dataclasses.replace(env, reset=reset)
+
+
+def _nearest_to_zeros(space: spaces.Space, rows: tuple[int, ...]) -> Any:
+    """An element ``[*rows, ...]`` of a space of actions."""
+    if isinstance(space, spaces.Dict):
+        return {name: _nearest_to_zeros(s, rows) for name, s in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_nearest_to_zeros(s, rows) for s in space.spaces)
+    low, high = bounds(space)
+    nearest = np.broadcast_to(np.clip(np.zeros(space.shape), low, high), (*rows, *space.shape))
+    return jnp.asarray(nearest, jax.dtypes.canonicalize_dtype(space.dtype))

@@ -63,6 +63,8 @@ class Gate:
         """
         try:
             return method(*arguments, **options)
+        except EnvironmentFailed:
+            raise
         except Exception as error:
             raise self.failed(call, error) from error
 

@@ -224,6 +224,8 @@ class EnvironmentList(VectorEnv):
         for env, a in zip(self._envs, self._split(self._action), strict=True):
             try:
                 result = env.step(a)
+            except EnvironmentFailed:
+                raise
             except Exception as error:
                 raise gate.failed("step", error) from error
             try:

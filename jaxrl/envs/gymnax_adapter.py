@@ -22,6 +22,8 @@ PREFIX = "gymnax"
 
 MISDECLARED = ("MemoryChain-bsuite", "MetaMaze-misc", "GaussianBandit-misc")
 """Environments of gymnax 1.0 whose observations leave the bounds of their space; they get infinite ones."""
+WHOLE = ("Catch-bsuite",)
+"""Environments of gymnax 1.0 that declare int32 and return whole numbers as float32, which are cast."""
 PLANES = "-MinAtar"
 """End of the names whose observations are planes of zeros and ones: as booleans a replay of them takes a quarter of the
 memory that gymnax's float32 would."""
@@ -103,6 +105,8 @@ def from_gymnax(env: Any, params: Any = None, *, name: str | None = None) -> Env
     if name.endswith(PLANES):
         observation_space = spaces.Box(0, 1, observation_space.shape, bool)
         observed = lambda observation: jnp.asarray(observation) != 0
+    elif name in WHOLE:
+        observed = lambda observation: jnp.asarray(observation).astype(observation_space.dtype)
     action_space = convert_space(env.action_space(params))
     # Reaching an old environment's own limit must never look like a termination.
     inner_params = params if separates or limit is None else params.replace(max_steps_in_episode=limit + 1)

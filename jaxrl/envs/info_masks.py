@@ -8,9 +8,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from jaxrl.envs.errors import InvalidValue
 from jaxrl.observations import ACTION_MASK, num_choices
 from jaxrl.types import PyTree
-from jaxrl.validation import require
 
 
 class MaskFromInfo(gymnasium.Wrapper):
@@ -30,15 +30,17 @@ class MaskFromInfo(gymnasium.Wrapper):
 
     def reset(self, **options: Any) -> tuple[PyTree, dict[str, Any]]:
         observation, info = self.env.reset(**options)
-        return self._with_mask(observation, info), info
+        return self._with_mask(observation, info, "reset"), info
 
     def step(self, action: Any) -> tuple[PyTree, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return self._with_mask(observation, info), reward, terminated, truncated, info
+        return self._with_mask(observation, info, "step"), reward, terminated, truncated, info
 
-    def _with_mask(self, observation: PyTree, info: dict[str, Any]) -> dict[str, Any]:
+    def _with_mask(self, observation: PyTree, info: dict[str, Any], call: str) -> dict[str, Any]:
         # Nonzero is allowed, whatever the dtype: a cast to integers would forbid 0.5.
         mask = np.ravel(info[ACTION_MASK]) != 0 if ACTION_MASK in info else np.ones(self._choices, bool)
-        require(mask.size == self._choices, f"info[{ACTION_MASK!r}]", mask, f"must have {self._choices} entries")
+        if mask.size != self._choices:
+            sentence = f"info[{ACTION_MASK!r}] with {mask.size} entries: it must have {self._choices} entries"
+            raise InvalidValue(type(self.unwrapped).__name__, call, sentence)
         parts = observation if self._is_dict else {"observation": observation}
         return {**parts, ACTION_MASK: mask.astype(np.int8)}

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,3 +118,16 @@ def test_a_skip_stops_at_a_truncation_and_a_stack_moves_by_whole_frames(key):
     np.testing.assert_array_equal(timesteps.truncated, [False, True])
     _, timesteps = play(frame_stack(told(), 2), [1, 2, 1], key)
     np.testing.assert_array_equal(timesteps.observation[2], [2, -2, 2, 3, -3, 1])
+
+
+def test_the_first_sticky_action_is_one_of_the_space(key):
+    space = spaces.Dict(a=spaces.Box(1, 2, (1,)), b=spaces.Discrete(3, start=5), c=spaces.Box(-np.inf, -1, (1,)))
+
+    def step(state, action, key):
+        return state, transition_step(jnp.stack([action["a"][0], action["b"], action["c"][0]]), 0.0, False)
+
+    env = dataclasses.replace(told(), action_space=space, step=step)
+    sticky = sticky_actions(env, 1.0)
+    given = {"a": jnp.array([2.0]), "b": jnp.int32(7), "c": jnp.array([-3.0])}
+    seen = jax.jit(lambda key: sticky.step(sticky.reset(key)[0], given, key)[1].observation)(key)
+    np.testing.assert_array_equal(seen, [1, 5, -1])
