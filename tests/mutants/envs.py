@@ -5,6 +5,8 @@ from __future__ import annotations
 from mutant import Mutant
 
 WRAPPERS, FRAMES = "jaxrl/envs/wrappers.py", "jaxrl/envs/frame_wrappers.py"
+ACTIONS, GATE = "jaxrl/envs/actions.py", "jaxrl/envs/gate.py"
+ACTION_TESTS, GATE_TESTS = "tests/envs/test_actions.py", "tests/envs/test_gate.py"
 ENVIRONMENT, HOST = "jaxrl/envs/environment.py", "jaxrl/envs/host.py"
 GYMNAX, GYMNASIUM = "jaxrl/envs/gymnax_adapter.py", "jaxrl/envs/gymnasium_adapter.py"
 WRAPPER_TESTS, FRAME_TESTS = "tests/envs/test_wrappers.py", "tests/envs/test_frame_wrappers.py"
@@ -47,9 +49,9 @@ MUTANTS = [
     mutant("state_of_the_old_episode", WRAPPERS, "return choose(done, new_state, state), timestep._replace(obs",
            "return state, timestep._replace(obs", "state", WRAPPER_TESTS),
     mutant("statistics_of_the_transformed", WRAPPERS,
-           "    env = episode_statistics(rescale_action(env))\n    if reward_transform is not None:\n"
+           "    env = episode_statistics(rescale_action(checked(env)))\n    if reward_transform is not None:\n"
            "        env = transform_reward(env, reward_transform)\n",
-           "    env = rescale_action(env)\n    if reward_transform is not None:\n"
+           "    env = rescale_action(checked(env))\n    if reward_transform is not None:\n"
            "        env = transform_reward(env, reward_transform)\n    env = episode_statistics(env)\n", "statistics",
            WRAPPER_TESTS),
     mutant("length_one_short", WRAPPERS, '"episode_return": total, "episode_length": length}',
@@ -58,10 +60,33 @@ MUTANTS = [
            "next_observation=flatten(timestep.observation)", "observation", WRAPPER_TESTS),
     mutant("selected_successor", WRAPPERS, "next_observation=timestep.next_observation[..., chosen]",
            "next_observation=timestep.observation[..., chosen]", "observation", WRAPPER_TESTS),
-    mutant("bounds_not_centred", WRAPPERS, "xp.clip(center + action * half_range, low, high)",
+    mutant("bounds_not_centred", ACTIONS, "xp.clip(center + action * half_range, low, high)",
            "xp.clip(action * half_range, low, high)", "formula", WRAPPER_TESTS),
-    mutant("actions_beyond_bounds", WRAPPERS, "xp.clip(center + action * half_range, low, high)",
+    mutant("actions_beyond_bounds", ACTIONS, "xp.clip(center + action * half_range, low, high)",
            "center + action * half_range", "precision", WRAPPER_TESTS),
+    mutant("one_bound_ignored", ACTIONS, "low, high = _float32_inside(space)",
+           "low, high = (np.where(bounded, x, y) for x, y in zip(_float32_inside(space), (-np.inf, np.inf)))",
+           "mask", ACTION_TESTS),
+    mutant("bound_rounded_outwards", ACTIONS, "np.where(low < space.low, np.nextafter(low, np.float32(np.inf)), low)",
+           "low", "precision", ACTION_TESTS),
+    mutant("last_integer_left_out", ACTIONS, "half_count = (last + 1) / 2", "half_count = last / 2", "window",
+           ACTION_TESTS),
+    mutant("integers_stored_as_the_space_has_them", "jaxrl/algorithms/off_policy.py",
+           "jax_spaces.shapes(jax_spaces.canonical(spec.action_space))", "jax_spaces.shapes(spec.action_space)",
+           "precision", ACTION_TESTS),
+    # The gate.
+    mutant("floats_become_integers", GATE,
+           'return kind in "biuf" if np.dtype(target).kind == "f" else kind in "biu"', "return True", "precision",
+           GATE_TESTS),
+    mutant("integers_wrap", GATE, 'return np.dtype(target).kind in "iub" and not np.can_cast(dtype, target, "safe")',
+           "return False", "precision", GATE_TESTS),
+    mutant("later_shapes_taken", GATE, "if array is not None and array.shape == self.known and",
+           "if array is not None and self.known and", "axis", GATE_TESTS),
+    mutant("bounds_never_looked_at", GATE, "FIRST = 2\n", "FIRST = 0\n", "window", GATE_TESTS),
+    mutant("stopping_is_an_environment_failing", GYMNASIUM,
+           'except Exception as error:\n                raise gate.failed("step", error) from error',
+           'except BaseException as error:\n                raise gate.failed("step", error) from error', "end",
+           GATE_TESTS),
     # Frames.
     mutant("oldest_number_for_oldest_frame", FRAMES, "state.frames[..., channels:]", "state.frames[..., 1:]", "window",
            FRAME_TESTS),
@@ -110,8 +135,12 @@ MUTANTS = [
            "observation", GYMNASIUM_TESTS),
     mutant("gymnasium_dummy_after_truncation", GYMNASIUM, "        self._ended = ended\n",
            "        self._ended = terminated\n", "mask", GYMNASIUM_TESTS),
-    mutant("gymnasium_both_ends", GYMNASIUM, "        truncated &= ~terminated\n", "", "end", GYMNASIUM_TESTS),
-    mutant("info_mask_ignored", "jaxrl/envs/info_masks.py", "np.ravel(info[ACTION_MASK]).astype(np.int8) if",
-           "np.ones(self._choices, np.int8) if", "mask",
+    mutant("gymnasium_both_ends", GYMNASIUM, "            truncated &= ~terminated\n            for",
+           "            for", "end", GYMNASIUM_TESTS),
+    mutant("gymnasium_both_ends_of_vectors", GYMNASIUM,
+           "            truncated &= ~terminated\n        # In next-step", "            pass\n        # In next-step",
+           "end", GATE_TESTS),
+    mutant("info_mask_ignored", "jaxrl/envs/info_masks.py", "np.ravel(info[ACTION_MASK]) != 0 if",
+           "np.ones(self._choices, bool) if", "mask",
            "tests/envs/test_gymnasium_adapter.py::test_a_mask_that_is_told_in_info_is_observed"),
 ]  # fmt: skip
