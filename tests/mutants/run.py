@@ -186,31 +186,31 @@ def outcome_of(mutant: Mutant, known: dict[str, dict[str, str]]) -> str:
 
 
 def write_table(mutants: list[Mutant], known: dict[str, dict[str, str]]) -> int:
-    """Write the tables of the docs page between its marks; all mutants must have been run."""
-    missing = [m.id for m in mutants if outcome_of(m, known) == "not run"]
-    if missing:
-        print("not run since they changed:", *missing)
-        return 1
+    """Write the tables of the docs page between its marks; the status is 1 if mutants have not been run."""
     before, rest = PAGE.read_text().split(BEGIN)
     after = rest.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n{tables(mutants, known)}\n{END}{after}")
-    return 0
+    missing = [m.id for m in mutants if outcome_of(m, known) == "not run"]
+    if missing:
+        print("not run since they changed:", *missing)
+    return 1 if missing else 0
 
 
 def tables(mutants: list[Mutant], known: dict[str, dict[str, str]]) -> str:
     """Format the outcomes by part, by kind, and the survivors, in Markdown."""
-    caught = lambda group: sum(outcome_of(m, known) in CAUGHT for m in group)
-    lines = ["| Part | Mutants | Caught |", "|---|---:|---:|"]
-    for part in PARTS:
-        group = [m for m in mutants if m.part == part]
-        lines.append(f"| {part} | {len(group)} | {caught(group)} |")
-    lines.append(f"| **all** | **{len(mutants)}** | **{caught(mutants)}** ({caught(mutants) / len(mutants):.1%}) |")
-    lines += ["", "| Kind | Such as | Mutants | Caught |", "|---|---|---:|---:|"]
-    for kind, meaning in KINDS.items():
-        group = [m for m in mutants if m.kind == kind]
-        lines.append(f"| {kind} | {meaning} | {len(group)} | {caught(group)} |")
-    survivors = [m for m in mutants if outcome_of(m, known) not in CAUGHT]
-    lines += ["", "Survivors:" if survivors else "No mutant survives.", *([""] if survivors else [])]
+
+    def row(first: str, group: list[Mutant]) -> str:
+        run = [m for m in group if outcome_of(m, known) != "not run"]
+        caught = sum(outcome_of(m, known) in CAUGHT for m in run)
+        return f"| {first} | {len(group)} | {len(run)} | {caught} | {f'{caught / len(run):.0%}' if run else '-'} |"
+
+    heads = lambda first: [f"| {first} | Mutants | Run | Caught | Of those run |", "|---|---:|---:|---:|---:|"]
+    lines = heads("Part")
+    lines += [row(part, [m for m in mutants if m.part == part]) for part in PARTS]
+    lines += [row("all", mutants), "", *heads("Kind")]
+    lines += [row(f"{kind}: {meaning}", [m for m in mutants if m.kind == kind]) for kind, meaning in KINDS.items()]
+    survivors = [m for m in mutants if outcome_of(m, known) not in (*CAUGHT, "not run")]
+    lines += ["", "Survivors:" if survivors else "None of those that were run survived.", *([""] if survivors else [])]
     lines += [f"- `{m.id}` in `{m.file}`: {m.survives or 'not explained yet'}." for m in survivors]
     return "\n".join(lines)
 
