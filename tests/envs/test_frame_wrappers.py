@@ -131,3 +131,10 @@ def test_the_first_sticky_action_is_one_of_the_space(key):
     given = {"a": jnp.array([2.0]), "b": jnp.int32(7), "c": jnp.array([-3.0])}
     seen = jax.jit(lambda key: sticky.step(sticky.reset(key)[0], given, key)[1].observation)(key)
     np.testing.assert_array_equal(seen, [1, 5, -1])
+
+
+def test_the_first_stack_ends_with_the_first_observation(key):
+    env = dataclasses.replace(told(), reset=lambda key: (jnp.int32(0), jnp.array([7.0, 8.0, 9.0])))
+    first, timesteps = play(frame_stack(env, 2), [1], key)
+    np.testing.assert_array_equal(first, [0, 0, 0, 7, 8, 9])
+    np.testing.assert_array_equal(timesteps.observation[0], [7, 8, 9, 1, -1, 1])

@@ -48,6 +48,17 @@ class SixValues(FiveValues):
         return *out, time >= params.length, time >= params.max_steps_in_episode, {}
 
 
+class Separating(FiveValues):
+    """One that tells its time limit by a function of the state, as gymnax does from 1.0 on."""
+
+    def step_env(self, key, state, action, params):
+        time = state["time"] + 1
+        return jnp.full(1, time, float), {"time": time}, 1, time >= params.length, {}
+
+    def is_truncated(self, state, params):
+        return state["time"] >= params.max_steps_in_episode
+
+
 class SimpleBox(SimpleNamespace):
     def __init__(self, low, high, shape, dtype):
         super().__init__(low=low, high=high, shape=shape, dtype=dtype)
@@ -61,7 +72,7 @@ class SimpleDiscrete(SimpleNamespace):
 SimpleBox.__name__, SimpleDiscrete.__name__ = "Box", "Discrete"
 
 
-@pytest.mark.parametrize("kind", [FiveValues, SixValues])
+@pytest.mark.parametrize("kind", [FiveValues, SixValues, Separating])
 @pytest.mark.parametrize(
     ("length", "terminated", "truncated"), [(5, [0, 0, 0], [0, 0, 1]), (2, [0, 1], [0, 0]), (3, [0, 0, 1], [0, 0, 0])]
 )
