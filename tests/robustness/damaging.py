@@ -23,8 +23,8 @@ def _flip(data: bytes, rng: random.Random) -> bytes:
 
 
 def _insert(data: bytes, rng: random.Random) -> bytes:
-    place, what = rng.randrange(len(data) + 1),
-    rng.choice([b"\x00", b"\xff\xfe", b"\n\n", b"{", b"'", b": [", b"\r", b","])
+    place = rng.randrange(len(data) + 1)
+    what = rng.choice([b"\x00", b"\xff\xfe", b"\n\n", b"{", b"'", b": [", b"\r", b","])
     return data[:place] + what * rng.choice([1, 1, 50]) + data[place:]
 
 

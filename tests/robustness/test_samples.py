@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import bad_inputs
 import damage
+import damaging
 import forked
 
 from jaxrl.experiment.checkpoints import CheckpointError, Checkpoints
@@ -79,3 +80,16 @@ def test_a_checkpoint_allocates_no_more_than_its_metadata_say(checkpoints):
     assert restored.step == 1 and restored.skipped == [2]
     with pytest.raises(CheckpointError, match=r"\['a'\] has the shape \[1000, 1000\] and not \[3, 2\]"):
         saved.restore(state(0), 2)
+
+
+@pytest.mark.parametrize("how", damaging.DAMAGES)
+def test_every_damage_changes_a_file(how, tmp_path):
+    path, rng = tmp_path / "file", random.Random(0)
+    (tmp_path / "other").write_text("other\n")
+    for data in (b"steps,seed\n1,0\n2,0\n", b"", bytes(range(256)) * 4):
+        path.write_bytes(data)
+        damaging.DAMAGES[how](path, rng)
+        changed = path.read_bytes() if path.is_file() else None
+        assert changed != data or not data
+        if path.is_dir():
+            path.rmdir()
