@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,10 @@ def _require_factory(env: str, directory: Path | str, module: str) -> None:
 
     attribute = env.partition(":")[2]
     with as_user_error():
-        thing = getattr(importlib.import_module(module), attribute, None)
+        imported = importlib.import_module(module)
+    if not hasattr(imported, attribute) and ("/" in attribute or re.search(r"-v\d+$", attribute)):
+        return  # an id that the module has registered with Gymnasium
+    thing = getattr(imported, attribute, None)
     package = module.partition(".")[0]
     written_here = (getattr(thing, "__module__", None) or "").partition(".")[0] == package
     makes_one = inspect.isfunction(thing) or (

@@ -106,6 +106,14 @@ def test_there_only_factories_are_called(folder, module, monkeypatch, attribute,
     assert mark.read_text() == "imported" and not mark.with_name("mark2").exists()
 
 
+def test_ids_that_such_a_module_registers_with_gymnasium_are_made(folder, module, monkeypatch, capsys):
+    name, mark, place = module
+    monkeypatch.chdir(place)
+    (place / f"{name}.py").write_text("import gymnasium\ngymnasium.register('Trusted/My-v0', lambda: 1 / 0)\n")
+    directory = folder(f"{name}:Trusted/My-v0")
+    assert "not called" not in (line := error_of(capsys, "eval", directory)) and "division" in line
+
+
 def test_python_itself_makes_no_environments(tmp_path, capsys):
     mark = tmp_path / "mark"
     line = error_of(
