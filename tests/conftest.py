@@ -63,6 +63,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
+MADE: list[dict[bytes, Algorithm]] = []
+"""The algorithms that the tests of a file share."""
+
+
 def compiled(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
     """``make`` of an algorithm whose ``init`` and ``update`` are one program each where they are called outside of one.
 
@@ -70,6 +74,7 @@ def compiled(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
     they are traced as they are (``inline``). Equal arguments give the same record, and so the same programs.
     """
     made: dict[bytes, Algorithm] = {}
+    MADE.append(made)
 
     def new(*args: Any, **kwargs: Any) -> Algorithm:
         agent = make(*args, **kwargs)
@@ -107,6 +112,16 @@ def compiled_algorithms(request: pytest.FixtureRequest, makers: dict[Any, Any]) 
     yield
     for module, (own, _) in makers.items():
         module.make = own
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_programs() -> Iterator[None]:
+    """Free the algorithms and programs of a file after its last test."""
+    yield
+    for made in MADE:
+        made.clear()
+    gc.collect()
+    gc.freeze()  # what is left is there to stay, and need not be searched again
 
 
 @pytest.fixture(scope="module")
