@@ -23,7 +23,7 @@ class EpisodeSums(NamedTuple):
     @classmethod
     def zero(cls) -> EpisodeSums:
         zero = jnp.zeros(())
-        return cls(zero, zero, jnp.full((), jnp.inf), jnp.full((), -jnp.inf), zero)
+        return cls(zero, zero, zero + jnp.inf, zero - jnp.inf, zero)  # strong types, as after an addition
 
     def add(self, timestep: TimeStep) -> EpisodeSums:
         """Count the episodes that end in a time step of any batch shape."""

@@ -23,9 +23,12 @@ def commands():
     for page in PAGES:
         text = page.read_text()
         lines = [line for block in FENCE.findall(text) for line in block.splitlines()]
-        shown = [part.strip() for line in lines for part in line.split("&&")]
-        shown += [c for c in INLINE.findall(FENCE.sub("", text)) if not re.search(r"\b(ALGO|DIR|ID|NAME|N|S|K)\b", c)]
+        shown = [part.strip() for line in lines for part in re.split(r"&&|[|]", line)]
+        inline = [re.split(r"\\?[|]", command)[0] for command in INLINE.findall(FENCE.sub("", text))]
+        shown += [command for command in inline if not re.search(r"\b(ALGO|DIR|ID|NAME|N|S|K)\b", command)]
         for command in shown:
+            if "..." in command:
+                continue
             words = shlex.split(command, comments=True)
             if words and words[0].endswith("jaxrl"):
                 found[" ".join(words[1:])] = words[1:]

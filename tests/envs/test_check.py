@@ -158,13 +158,11 @@ BROKEN = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small_heap():
     """JAX goes through all objects that it can reach to say what keeps a tracer: a minute, late in a long process."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("small_heap")

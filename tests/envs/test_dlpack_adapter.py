@@ -294,7 +294,6 @@ def test_actions_live_as_long_as_a_simulator_may_read_them(copies):
         vector.step(jnp.full((3, 1), 0.1 * t))
         gc.collect()
         assert [ref() is not None for ref in given] == [False] * (t - 1) + [True] * min(t + 1, 2)
-    gc.unfreeze()
 
 
 def test_simulators_that_reset_in_a_step_of_their_own_are_refused():

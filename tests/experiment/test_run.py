@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import signal
+import time
 import types
 
 import gymnasium
@@ -59,6 +60,12 @@ def assert_same_run(one, other):
         assert a[name].dtype == b[name].dtype and a[name].tobytes() == b[name].tobytes(), name
     summaries = [json.loads((d / "summary.json").read_text()) for d in (one, other)]
     assert summaries[0]["final_return"] == summaries[1]["final_return"]
+
+
+def send_to_this_process(signum):
+    """As a terminal does. Another thread than this one takes it, which a busy machine lets wait."""
+    os.kill(os.getpid(), signum)
+    time.sleep(0.5)
 
 
 def stop_at(monkeypatch, steps, act):
@@ -188,7 +195,7 @@ class TestResume:
         before = signal.getsignal(signum)
         with monkeypatch.context() as patch:
             # The 3rd interval has no checkpoint of its own.
-            stop_at(patch, 96, lambda: os.kill(os.getpid(), signum))
+            stop_at(patch, 96, lambda: send_to_this_process(signum))
             assert train_tiny("ppo", out) == 128 + signum
         assert f"jaxrl train --resume {out}" in capsys.readouterr().err
         assert Checkpoints(out / "checkpoints").steps()[-1] == 96
@@ -243,7 +250,7 @@ class TestResume:
     def test_on_the_host_all_but_the_simulators_goes_on(self, train_tiny, tmp_path, monkeypatch):
         out = tmp_path / "run"
         with monkeypatch.context() as patch:
-            stop_at(patch, 128, lambda: os.kill(os.getpid(), signal.SIGINT))
+            stop_at(patch, 128, lambda: send_to_this_process(signal.SIGINT))
             assert train_tiny("ppo", out, env="gymnasium:CartPole-v1") == 130
         result = resume(out, progress=False)
         assert [row["steps"] for row in rows(out)] == [str(32 * i) for i in range(9) for _ in range(2)]
