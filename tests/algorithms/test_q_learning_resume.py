@@ -25,7 +25,7 @@ MEMBERS = {
     "rainbow": (rainbow, ATOMS),
 }
 CASES = {f"{name}-{'prioritized' if p else 'uniform'}": (name, p) for name in MEMBERS for p in (True, False)}
-QUICK = ("rainbow-prioritized", "pqn")
+QUICK = ("rainbow-prioritized",)
 
 
 def agent_of(case, spec):

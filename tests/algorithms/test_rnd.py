@@ -254,6 +254,7 @@ def test_microbatches_add_up_to_the_step_of_their_minibatch(rng, key):
     close(told.metrics["predictor_loss"], info.metrics["predictor_loss"])
 
 
+@pytest.mark.slow
 def test_eight_shards_are_one_batch(rng, key):
     config = rnd.Config(**{**SIZES, "num_minibatches": 1})
     whole = rnd.make(SPEC, config)
@@ -272,6 +273,7 @@ def test_eight_shards_are_one_batch(rng, key):
     close([told.metrics[n][3] for n in names], [info.metrics[n] for n in names], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_are_those_one_by_one(rng, key):
     agent = rnd.make(SPEC, rnd.Config(**SIZES))
     hp, rollout = agent.hyperparameters, jax.tree.map(jnp.asarray, rollout_of(agent, rng))
@@ -283,6 +285,7 @@ def test_seeds_side_by_side_are_those_one_by_one(rng, key):
     assert np.ptp(together[0].target["params"]["layers_1"]["kernel"], axis=0).max() > 0
 
 
+@pytest.mark.slow
 def test_a_restored_run_goes_on_bit_for_bit(tmp_path):
     env = envs.make("CartPole-v1")
     run = training.make_runner(rnd.make(env.spec, rnd.Config(**SIZES)), env, 1_000, seeds=(0,))

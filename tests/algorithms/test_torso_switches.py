@@ -73,10 +73,11 @@ ONE_AXIS, COORDINATES = (SIGNAL, {"torso": "conv1d"}), (IMAGE, {"torso": "conv",
 
 @pytest.mark.parametrize(
     ("space", "switches", "learner"),
-    [(*ONE_AXIS, "dqn"), (*COORDINATES, "recurrent ppo")]
+    [(*ONE_AXIS, "ppo"), (*COORDINATES, "dqn")]
     + [
         pytest.param(*each, marks=pytest.mark.slow)
-        for each in ((*ONE_AXIS, "ppo"), (*ONE_AXIS, "recurrent ppo"), (*COORDINATES, "ppo"), (*COORDINATES, "dqn"))
+        for each in [(*space, "recurrent ppo") for space in (ONE_AXIS, COORDINATES)]
+        + [(*ONE_AXIS, "dqn"), (*COORDINATES, "ppo")]
     ],
 )
 def test_an_update_of_several_seeds(rng, key, space, switches, learner):

@@ -147,7 +147,7 @@ class TestFolder:
 class TestResume:
     @pytest.mark.parametrize(
         "algorithm",
-        ["ppo", "dqn", "ddpg", *(pytest.param(name, marks=pytest.mark.slow) for name in ("crossq", "recurrent"))],
+        ["ppo", "dqn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ddpg", "crossq", "recurrent"))],
     )
     def test_killed_and_resumed_is_bit_for_bit_the_run_that_went_on(
         self, algorithm, train_tiny, tmp_path, monkeypatch, request

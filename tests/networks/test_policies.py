@@ -82,21 +82,23 @@ def test_forbidden_actions_have_probability_zero_and_no_part_in_entropy_or_diver
     params = head.init(key, x)
     params = jax.tree.map(lambda p: p + 0.5 * jax.random.normal(key, p.shape), params)
     p = head.apply(params, x, mask)
-    actions = jax.vmap(lambda k: p.sample(seed=k))(jax.random.split(key, 200))
+    actions = jax.jit(jax.vmap(lambda k: p.sample(seed=k)))(jax.random.split(key, 200))
     assert set(np.unique(actions[0])) == {0, 2}
     assert set(np.unique(actions[2][..., 0])) == {0}
     assert set(np.unique(actions[2][..., 1])) == {1, 2}
     q = head.apply(jax.tree.map(lambda p: 0.5 * p, params), x, mask)
-    log_p, log_q = jax.vmap(p.log_prob)(actions), jax.vmap(q.log_prob)(actions)
-    for got, draws in ((p.entropy(), -log_p), (p.kl_divergence(q), log_p - log_q)):
-        error = jnp.std(draws, 0) / jnp.sqrt(200)
-        assert np.all(np.abs(got - jnp.mean(draws, 0)) < 4.5 * error + 1e-4)
+    log_p, log_q, entropy, divergence = jax.jit(
+        lambda p, q: (jax.vmap(p.log_prob)(actions), jax.vmap(q.log_prob)(actions), p.entropy(), p.kl_divergence(q))
+    )(p, q)
+    for got, draws in ((entropy, -log_p), (divergence, log_p - log_q)):
+        error = np.std(draws, 0) / np.sqrt(200)
+        assert np.all(np.abs(got - np.mean(draws, 0)) < 4.5 * error + 1e-4)
     total = lambda params: jnp.sum(
         (lambda d: d.entropy() + d.kl_divergence(q) + d.log_prob(jax.tree.map(lambda a: a[0], actions)))(
             head.apply(params, x, mask)
         )
     )
-    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(jax.grad(total)(params)))
+    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(jax.jit(jax.grad(total))(params)))
 
 
 @pytest.mark.parametrize("parametrization", ["exp", "softplus", "linear"])

@@ -105,8 +105,8 @@ def short_pendulum():
 
 @pytest.mark.parametrize(
     "name",
-    ["ppo-recurrent", "ppo-vectors", "dqn-prioritized", "ddpg-prioritized"]
-    + [slow(name) for name in ("ppo", "ppo-goes-on", "rnd", "dqn", "sac_discrete")],
+    ["ppo-recurrent", "ddpg-prioritized"]
+    + [slow(name) for name in ("ppo", "ppo-goes-on", "ppo-vectors", "rnd", "dqn", "dqn-prioritized", "sac_discrete")],
 )
 def test_host_and_compiled_training_agree(name):
     of = {"ppo-vectors": (toys.two_rewards,), "ddpg-prioritized": (short_pendulum,)}.get(name, ())

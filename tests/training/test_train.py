@@ -78,7 +78,7 @@ def test_more_iterations_than_a_block_of_random_numbers(name):
     assert_same(whole, parts)
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn", "ddpg"])
+@pytest.mark.parametrize("name", ["ppo", "dqn", pytest.param("ddpg", marks=pytest.mark.slow)])
 def test_a_lane_of_a_vmapped_batch_is_the_single_run(name):
     batch, single = small_run(name), small_run(name, seeds=(1,))
     lane = jax.tree.map(lambda x: x[1], batch.advance(batch.init(), 10)[0])
