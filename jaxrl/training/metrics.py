@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from jaxrl.counters import Sum
 from jaxrl.types import Array, TimeStep
@@ -87,17 +89,32 @@ class EpisodeTotals(NamedTuple):
 class Totals(NamedTuple):
     """Sums over an interval of any length: of its episodes, and of what its updates report."""
 
-    episodes: EpisodeTotals
-    losses: dict[str, Sum]
+    sums: Sum
+    """Of one vector: episodes, their returns, their lengths, then the losses. One addition is a few operations then,
+    however many losses there are."""
+    lowest: Array
+    highest: Array
 
     @classmethod
     def zero(cls, losses: dict[str, Any]) -> Totals:
         """Nothing yet, of losses with these shapes."""
-        return cls(EpisodeTotals.zero(), {name: Sum.zero(x.shape) for name, x in losses.items()})
+        part = EpisodeSums.zero()
+        size = sum(math.prod(x.shape) for x in losses.values())
+        return cls(Sum.zero((3 + size,)), part.lowest, part.highest)
 
-    def add(self, episodes: EpisodeSums, losses: dict[str, Array]) -> Totals:
+    def add(self, part: EpisodeSums, losses: dict[str, Array]) -> Totals:
         """Add the sums of a part of the interval."""
-        return Totals(self.episodes.add(episodes), {name: self.losses[name].add(x) for name, x in losses.items()})
+        vector, _ = ravel_pytree((part.count, part.total_return, part.total_length, losses))
+        return Totals(
+            self.sums.add(vector), jnp.minimum(self.lowest, part.lowest), jnp.maximum(self.highest, part.highest)
+        )
+
+    def rounded(self, losses: dict[str, Any]) -> tuple[EpisodeSums, dict[str, Array]]:
+        """The sums as float32, of losses with these shapes."""
+        like = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), losses)
+        _, unravel = ravel_pytree((*[jnp.zeros(())] * 3, like))
+        count, total_return, total_length, losses = unravel(self.sums.as_float())
+        return EpisodeSums(count, total_return, self.lowest, self.highest, total_length), losses
 
 
 class Metrics(NamedTuple):

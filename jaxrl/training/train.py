@@ -113,9 +113,9 @@ class Train:
 
         start = state, Counter.zero(), Totals.zero(loss_shapes)
         state, _, totals = jax.lax.while_loop(lambda carry: carry[1].until(iterations, 1) > 0, body, start)
-        losses = {name: total.as_float() for name, total in totals.losses.items()}
+        episodes, losses = totals.rounded(loss_shapes)
         steps = self._steps(state.iteration)
-        return state, summarize(totals.episodes.rounded(), losses, iterations.as_float(), steps, state.agent)
+        return state, summarize(episodes, losses, iterations.as_float(), steps, state.agent)
 
     def evaluate(
         self, state: TrainState, hp: Any = None, *, num_episodes: int | None = None, deterministic: bool = True
