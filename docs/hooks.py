@@ -50,8 +50,8 @@ def on_page_content(content: str, **_: object) -> str:
 def options(name: str) -> str:
     """Two tables, of hyper-parameters and of the configuration: option, default, meaning."""
     from jaxrl import algorithms
+    from jaxrl.experiment.algorithm_fields import hyperparameter_defaults
     from jaxrl.experiment.listing import field_docs
-    from jaxrl.experiment.settings import hyperparameter_defaults
     from jaxrl.experiment.values import BOUNDS, plain
 
     module = algorithms.get(name)

@@ -17,200 +17,21 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
 from jaxrl.experiment import completion, flags, usage
+from jaxrl.experiment.commands import COMMANDS, Completion, Eval, List, Play, Plot, Sweep, Train
 from jaxrl.experiment.console import emit, forgiving_streams
 from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.startup import prepare_jax
 
 UNEXPECTED = 3
 """Exit status of an error that is nobody's but ours."""
 
 PREFIXES = ("hp", "config", "env")
 """Options with a dot: what comes after it depends on the algorithm or the environment."""
-
-
-def _count(texts: list[str]) -> int:
-    from jaxrl.experiment.values import literal, shown
-
-    value = literal(texts[0].replace(",", "_"))
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-        raise ValueError(f"{shown(texts[0])} is not a whole number")
-    return int(value)
-
-
-def _option(metavar: str, default: str) -> Any:
-    """How the help shows an option that may be left out."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
-
-
-def _required(metavar: str) -> Any:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(required)")
-
-
-_COUNT = tyro.constructors.PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="N",
-    instance_from_str=_count,
-    is_instance=lambda x: isinstance(x, int),
-    str_from_instance=lambda x: [str(x)],
-)
-"""An integer that may be written as 500000, 500_000 or 5e5."""
-
-Count = Annotated[int, _COUNT]
-TUNED = "those tuned for ALGO and ENV, if any"
-
-
-@dataclasses.dataclass(frozen=True)
-class Train:
-    """Train an algorithm on an environment, or go on with a run that was stopped."""
-
-    algorithm: tyro.conf.Positional[Annotated[str | None, _option("ALGO", "that of --resume")]] = None
-    """The algorithm, such as ppo."""
-    env: Annotated[str | None, _option("ID", "that of --resume")] = None
-    """The environment: CartPole-v1, gymnasium:CartPole-v1, or my_module:make_env."""
-    total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
-    """Environment steps of each seed."""
-    seed: Annotated[Count | None, _option("S", "0")] = None
-    """The first seed."""
-    num_seeds: Annotated[Count | None, _option("K", "1")] = None
-    """Runs side by side, with seeds counting on from the first."""
-    out: Annotated[Path | None, _option("DIR", "runs/ALGO/ENV/DATE-TIME_sSEED")] = None
-    """The run's folder; it must be new or empty."""
-    preset: Annotated[str | None, _option("NAME", TUNED)] = None
-    """Settings to start from; none for the algorithm's defaults."""
-    resume: Annotated[Path | None, _option("DIR", "a new run")] = None
-    """Go on with the run in this folder, with the settings that it has."""
-    reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
-    """What is added to the reward before it is scaled."""
-    reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
-    """What the reward is multiplied with before it is learned from."""
-    reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
-    """Bound of the absolute (scaled) reward that is learned from."""
-    reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
-    """Whether to learn from the logarithm of the reward, after all else."""
-    num_intervals: Annotated[Count | None, _option("N", "100")] = None
-    """Reports of the run."""
-    num_evaluations: Annotated[Count | None, _option("N", "10")] = None
-    """Evenly spaced evaluations of the run; to these come one before training and a third as many early ones."""
-    num_checkpoints: Annotated[Count | None, _option("N", "10")] = None
-    """Checkpoints of the run."""
-    eval_episodes: Annotated[Count | None, _option("N", "32")] = None
-    """Episodes of an evaluation, for each seed."""
-    stop_at_return: Annotated[float | None, _option("X", "no")] = None
-    """End with the first report whose training episodes have this mean return, over the seeds."""
-    wandb: Annotated[str | None, _option("PROJECT", "no")] = None
-    """Log to Weights & Biases too (WANDB_MODE=offline works)."""
-    progress: bool = True
-    """Whether to show a progress bar."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Eval:
-    """Evaluate the policies of a run, seed by seed."""
-
-    directory: tyro.conf.Positional[Annotated[Path, _required("DIR")]]
-    """The run's folder."""
-    episodes: Annotated[Count | None, _option("N", "as many as in the run's own evaluations")] = None
-    """Episodes for each seed."""
-    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Act with exploration."""
-    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
-    """Which checkpoint."""
-    env: Annotated[str | None, _option("ID", "the run's, unless it runs code of a module")] = None
-    """The environment again: needed if it is a module:factory outside of the current directory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Play:
-    """Watch a policy of a run, in a video, or in a window where there is a display."""
-
-    directory: tyro.conf.Positional[Annotated[Path, _required("DIR")]]
-    """The run's folder."""
-    out: Annotated[Path | None, _option("FILE", "play.gif in the run's folder")] = None
-    """The video, .gif or .mp4."""
-    window: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Show a window (which is also done where there is a display and no --out)."""
-    episodes: Annotated[Count, tyro.conf.arg(metavar="N")] = 1
-    """Episodes to show."""
-    seed: Annotated[Count | None, _option("S", "the run's first")] = None
-    """The seed whose policy acts."""
-    checkpoint: Annotated[str, tyro.conf.arg(metavar="latest|best|STEP")] = "latest"
-    """Which checkpoint."""
-    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Act with exploration."""
-    max_steps: Annotated[Count, tyro.conf.arg(metavar="N")] = 1000
-    """Longest part of an episode that is shown."""
-    fps: Annotated[Count | None, _option("N", "what the environment asks for, or 30")] = None
-    """Frames a second."""
-    env: Annotated[str | None, _option("ID", "the run's, unless it runs code of a module")] = None
-    """The environment again: needed if it is a module:factory outside of the current directory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """Draw the learning curves of some runs in one picture: means and 95 % bootstrap intervals over the seeds."""
-
-    directories: tyro.conf.Positional[Annotated[tuple[Path, ...], _required("DIR...")]]
-    """The runs' folders."""
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("plot.png")
-    """The picture: .png, .pdf or .svg."""
-    metric: Annotated[str | None, _option("NAME", "the evaluation's return")] = None
-    """A column of metrics.csv."""
-    smooth: Annotated[Count, tyro.conf.arg(metavar="N")] = 1
-    """Length of a running mean over reports."""
-    labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
-    """A name for each run, instead of what tells the runs apart."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep:
-    """Train with every combination of some values, each with several seeds, and rank them."""
-
-    algorithm: tyro.conf.Positional[Annotated[str, _required("ALGO")]]
-    """The algorithm, such as ppo."""
-    env: Annotated[str, _required("ID")]
-    """The environment."""
-    grid: tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=a,b,c")]] = ()
-    """A hyper-parameter or a field of the configuration, and its values; once for each name. A value with commas
-    of its own needs brackets: hidden_sizes=(64,64),(128,128)."""
-    seeds: Annotated[Count, tyro.conf.arg(metavar="K")] = 8
-    """Seeds of each combination."""
-    seed: Annotated[Count, tyro.conf.arg(metavar="S")] = 0
-    """The first seed."""
-    total_steps: Annotated[Count | None, _option("N", "the preset's")] = None
-    """Environment steps of each seed."""
-    out: Annotated[Path | None, _option("DIR", "runs/sweeps/ALGO/ENV/DATE-TIME_sSEED")] = None
-    """The folder for results.csv and sweep.png; it must be new or empty."""
-    preset: Annotated[str | None, _option("NAME", TUNED)] = None
-    """Settings to start from; none for the algorithm's defaults."""
-    reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
-    """What is added to the reward before it is scaled."""
-    reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
-    """What the reward is multiplied with before it is learned from."""
-    reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
-    """Bound of the absolute (scaled) reward that is learned from."""
-    reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
-    """Whether to learn from the logarithm of the reward, after all else."""
-
-
-@dataclasses.dataclass(frozen=True)
-class List:
-    """List algorithms, presets and environments, or the parameters of some of them."""
-
-    topics: tyro.conf.Positional[Annotated[tuple[str, ...], _option("TOPIC NAME...", "all topics")]] = ()
-    """algorithms, presets or environments; with names behind it, the options of these algorithms, the presets of
-    these algorithms, or the parameters of these environments."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Completion:
-    """Print a script with which a shell completes names at the Tab key."""
-
-    shell: tyro.conf.Positional[Annotated[str, _required("bash|zsh|fish")]]
-    """The shell."""
 
 
 DYNAMIC_HELP = """\
@@ -221,9 +42,6 @@ Options of the algorithm and of the environment:
 `jaxrl train ALGO --help` shows those of an algorithm, `jaxrl list environments ID` those of an environment."""
 
 DESCRIPTION = "Deep reinforcement learning in JAX. With --verbose, errors come with their traceback."
-COMMANDS = {
-    "train": Train, "eval": Eval, "play": Play, "plot": Plot, "sweep": Sweep, "list": List, "completion": Completion,
-}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -343,50 +161,6 @@ def parse_grid(options: Sequence[str]) -> dict[str, list[str]]:
             raise UserError(f"--grid {option}: {name} is given twice")
         grid[name] = [value for value in split_top_level(values) if value]
     return grid
-
-
-def prepare_jax(num_lanes: int, env: str = "", large: bool = False) -> None:
-    """Before JAX starts: as many CPU devices as the lanes can use, and a compilation cache that outlives the process.
-
-    Args:
-        num_lanes: runs side by side.
-        env: an environment's id; one of the host is stepped by a single process.
-        large: whether matrix products are worth several threads where there is one device.
-    """
-    import jax
-
-    from jaxrl.training import available_cores, use_cpu_devices
-
-    if not _accelerated():
-        cores = 1 if env.startswith(("gymnasium:", "atari:", "ALE/")) else available_cores()
-        count = max(n for n in range(1, cores + 1) if num_lanes % n == 0)
-        # JAX may have been used before, when this is called from Python.
-        with contextlib.suppress(RuntimeError):
-            use_cpu_devices(count, large=large)
-    cache = compilation_cache()
-    if cache is not None and not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def compilation_cache() -> Path | None:
-    """Where compiled programs are kept: ``JAXRL_CACHE_DIR``, or a folder in the user's cache; None if that is ``off``.
-
-    Programs for one kind of CPU may not run on another, so each has its own.
-    """
-    import hashlib
-
-    given = os.environ.get("JAXRL_CACHE_DIR")
-    if given is not None and given.lower() in ("", "0", "off", "none"):
-        return None
-    if given:
-        return Path(given)
-    kind = platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
-        kind += "-" + hashlib.sha256("\n".join(features).encode()).hexdigest()[:8]
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxrl" / kind
 
 
 def _silence_failed_writes() -> None:
@@ -583,17 +357,6 @@ def _checkpoint(text: str) -> Any:
     if not text.isdecimal():
         raise UserError(f"checkpoint={text!r}: must be latest, best, or a number of steps")
     return int(text)
-
-
-def _accelerated() -> bool:
-    """Whether JAX is likely to use something else than the CPU; asking JAX itself would start it."""
-    import importlib.metadata
-    import importlib.util
-
-    platforms = os.environ.get("JAX_PLATFORMS", "")
-    if platforms:
-        return not platforms.startswith("cpu")
-    return bool(importlib.metadata.entry_points(group="jax_plugins")) or importlib.util.find_spec("libtpu") is not None
 
 
 def _versions() -> str:

@@ -34,6 +34,15 @@ def environments_may_raise() -> Iterator[None]:
         raise EnvironmentBroke(f"{one_line(error)} (--verbose shows where)") from error
 
 
+@contextlib.contextmanager
+def as_user_error() -> Iterator[None]:
+    """Let what builders raise about their arguments, or about a missing package, end in one sentence."""
+    try:
+        yield
+    except (ValueError, TypeError, ImportError, MemoryError, OSError) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
 def one_line(error: BaseException, longest: int = 500) -> str:
     """The text of an error as one line, cut off if it is long."""
     text = " ".join(str(error).split())

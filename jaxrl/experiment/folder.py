@@ -16,7 +16,7 @@ from jaxrl.experiment import lock
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.checkpoints import CheckpointError, Checkpoints
 from jaxrl.experiment.console import say
-from jaxrl.experiment.errors import UserError, unused, writing
+from jaxrl.experiment.errors import UserError, as_user_error, unused, writing
 from jaxrl.experiment.settings import Built, RunSettings
 from jaxrl.experiment.text_files import read_json, read_table
 from jaxrl.experiment.trust import require_trusted
@@ -91,7 +91,7 @@ def new_runner(settings: RunSettings, built: Built) -> Runner:
         raise UserError(f"num_envs={num_envs}: must be a multiple of the {agents} agents of {env.name}, each a row")
     if (only := getattr(env, "num_envs", None)) not in (None, num_envs):
         raise UserError(f"num_envs={num_envs}: {env.name} is a vector environment of {only}")
-    with run_settings.as_user_error():
+    with as_user_error():
         runner = make_runner(
             built.agent, built.env, settings.total_steps, settings.seeds, built.hp,
             eval_episodes=settings.eval_episodes, reward_transform=run_settings.reward_transform(settings),

@@ -17,8 +17,9 @@ import numpy as np
 from jaxrl.envs import Environment
 from jaxrl.experiment import folder
 from jaxrl.experiment import settings as run_settings
+from jaxrl.experiment.algorithm_fields import algorithm_module
 from jaxrl.experiment.console import say
-from jaxrl.experiment.errors import UserError, environments_may_raise, writing
+from jaxrl.experiment.errors import UserError, as_user_error, environments_may_raise, writing
 from jaxrl.experiment.interruptions import watched
 from jaxrl.experiment.run import FINAL_EPISODES
 from jaxrl.experiment.settings import RunSettings
@@ -89,7 +90,7 @@ def sweep(
         UserError: for anything that cannot be, before anything is written.
     """
     started = time.perf_counter()
-    run_settings.algorithm_module(algorithm)
+    algorithm_module(algorithm)
     env_id, env = run_settings.named_env(env, env_parameters, algorithm, preset)
     common = {
         "total_steps": total_steps, "preset": preset, "env_parameters": env_parameters, "reward_shift": reward_shift,
@@ -104,7 +105,7 @@ def sweep(
         built = run_settings.build(settings, env)
         folder.new_runner(settings, built)
         if isinstance(env, Environment):
-            with run_settings.as_user_error():
+            with as_user_error():
                 lanes = len(members) * num_seeds
                 require_memory(built.agent, lanes, len(devices_for(lanes)), env, FINAL_EPISODES)
             replay = max(replay, replay_bytes(built.agent, lanes))

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxrl.experiment import folder, lock
 from jaxrl.experiment import settings as run_settings
+from jaxrl.experiment.algorithm_fields import algorithm_module
 from jaxrl.experiment.console import say
 from jaxrl.experiment.errors import TRACEBACK, EnvironmentBroke, UserError, environments_may_raise
 from jaxrl.experiment.interruptions import Interrupted, Stop, watched
@@ -121,7 +122,7 @@ def train(
     """
     started = time.perf_counter()
     with watched() as stop, environments_may_raise():
-        run_settings.algorithm_module(algorithm)
+        algorithm_module(algorithm)
         if not isinstance(out, str | os.PathLike | None):
             raise UserError(f"out={shown(out)}: must be the path of a folder")
         env_object = not isinstance(env, str)

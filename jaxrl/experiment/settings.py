@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import math
 import os
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl import algorithms
 from jaxrl.counters import LARGEST
-from jaxrl.experiment import env_parameters, flags, presets
-from jaxrl.experiment.errors import UserError, one_line, writing
+from jaxrl.experiment import env_parameters, presets
+from jaxrl.experiment.algorithm_fields import algorithm_module, configuration, given_fields, hyperparameters
+from jaxrl.experiment.errors import UserError, as_user_error, one_line, writing
 from jaxrl.experiment.text_files import read_yaml
-from jaxrl.experiment.values import config_value, hyperparameter, literal, plain, shown, unknown_name
+from jaxrl.experiment.values import config_value, literal, plain, shown, unknown_name
 from jaxrl.types import Algorithm
 from jaxrl.validation import did_you_mean
 
@@ -149,8 +146,8 @@ def make_settings(
             env=env,
             total_steps=total_steps,
             preset=chosen.name if chosen else None,
-            hyperparameters=_hyperparameters(module, chosen.hyperparameters if chosen else {}, hp),
-            config=_config(module, chosen.config if chosen else {}, config),
+            hyperparameters=hyperparameters(module, chosen.hyperparameters if chosen else {}, hp),
+            config=configuration(module, chosen.config if chosen else {}, config),
             env_parameters=_env_parameters(chosen, env_parameters),
             **{k: v for k, v in {**reward, **rest}.items() if v is not None},
         )
@@ -357,8 +354,8 @@ def load(directory: Path | str) -> RunSettings:
             raise UserError(f"{path}: the field {name} is missing")
     try:
         module = algorithm_module(record["algorithm"])
-        record["hyperparameters"] = _hyperparameters(module, {}, record.get("hyperparameters") or {})
-        record["config"] = _config(module, {}, record.get("config") or {})
+        record["hyperparameters"] = hyperparameters(module, {}, record.get("hyperparameters") or {})
+        record["config"] = configuration(module, {}, record.get("config") or {})
         record["env_parameters"] = record.get("env_parameters") or {}
         return checked(RunSettings(**record))
     except UserError as error:
@@ -387,7 +384,7 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
         UserError: it names the first field that differs, and both values.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    hp, config = _given(algorithm_module(settings.algorithm), given.pop("hp", None), given.pop("config", None))
+    hp, config = given_fields(algorithm_module(settings.algorithm), given.pop("hp", None), given.pop("config", None))
     pairs = [(f"hp.{k}", settings.hyperparameters.get(k), v) for k, v in hp.items()]
     pairs += [(f"config.{k}", settings.config.get(k), v) for k, v in config.items()]
     for name, value in given.pop("env_parameters", {}).items():
@@ -414,49 +411,6 @@ def require_same(settings: RunSettings, given: Mapping[str, Any]) -> None:
             )
 
 
-def algorithm_module(name: str) -> ModuleType:
-    """The module of an algorithm, or a ``UserError``."""
-    if not isinstance(name, str):
-        raise UserError(f"algorithm={_kind_of(name)}: must be the name of an algorithm, such as 'ppo'{_hint(name)}")
-    with as_user_error():
-        return algorithms.get(name)
-
-
-@contextlib.contextmanager
-def as_user_error() -> Iterator[None]:
-    """Let what builders raise about their arguments, or about a missing package, end in one sentence."""
-    try:
-        yield
-    except (ValueError, TypeError, ImportError, MemoryError, OSError) as error:
-        raise UserError(" ".join(str(error).split())) from error
-
-
-def config_types(module: ModuleType) -> dict[str, Any]:
-    """The types of an algorithm's configuration, by field."""
-    hints = typing.get_type_hints(module.Config)
-    return {f.name: hints[f.name] for f in dataclasses.fields(module.Config)}
-
-
-def hyperparameter_defaults(module: ModuleType) -> dict[str, Any]:
-    """The defaults of an algorithm's hyper-parameters, by field."""
-    return _fields(module.Hyperparameters())
-
-
-def _kind_of(thing: Any) -> str:
-    return f"an Algorithm ({thing.name})" if isinstance(thing, Algorithm) else shown(thing)
-
-
-def _hint(thing: Any) -> str:
-    """The way to what was probably meant by something that is no name."""
-    if isinstance(thing, Algorithm):
-        return (
-            "; a run makes it by itself from config= and hp=, and jaxrl.training.make_runner and make_train take an "
-            "Algorithm as it is"
-        )
-    name = getattr(thing, "__name__", "").rpartition(".")[2]
-    return f"; give {name!r}" if name in algorithms.ALGORITHMS else ""
-
-
 def _chosen(algorithm: str, env: str, preset: str | None) -> presets.Preset | None:
     """The preset that is asked for, or the one that is taken by itself."""
     if preset is None:
@@ -481,51 +435,6 @@ def _reward_clip(value: Any) -> float | None:
     if clip <= 0:
         raise UserError(f"reward_clip={clip:g}: must be > 0, or there is nothing to learn from; inf does not clip")
     return clip
-
-
-def _hyperparameters(module: ModuleType, base: Mapping[str, Any], given: Any) -> dict[str, Any]:
-    values = {**hyperparameter_defaults(module), **base, **_as_mapping(given, "hp", module.Hyperparameters)}
-    return _given(module, values, {})[0]
-
-
-def _config(module: ModuleType, base: Mapping[str, Any], given: Any) -> dict[str, Any]:
-    values = {**_fields(module.Config()), **base, **_as_mapping(given, "config", module.Config)}
-    return _given(module, {}, values)[1]
-
-
-def _given(module: ModuleType, hp: Any, config: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Checked values of the given fields alone."""
-    algorithm = module.__name__.rpartition(".")[2]
-    hp, config = _as_mapping(hp, "hp", module.Hyperparameters), _as_mapping(config, "config", module.Config)
-    defaults, types = hyperparameter_defaults(module), config_types(module)
-    for name in hp:
-        if name not in defaults:
-            hint = f" (it is a field of the configuration: --config.{name})" if name in types else ""
-            hint = hint or flags.field_hint(str(name), "hp", defaults, types)
-            raise unknown_name(f"hyper-parameter of {algorithm}", name, defaults, hint)
-    for name in config:
-        if name not in types:
-            hint = f" (it is a hyper-parameter: --hp.{name})" if name in defaults else ""
-            hint = hint or flags.field_hint(str(name), "config", defaults, types)
-            raise unknown_name(f"configuration field of {algorithm}", name, types, hint)
-    return (
-        {name: hyperparameter(name, value, optional=defaults[name] is None) for name, value in hp.items()},
-        {name: config_value(name, value, types[name]) for name, value in config.items()},
-    )
-
-
-def _as_mapping(value: Any, name: str, record: type) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if isinstance(value, record):
-        return _fields(value)
-    if not isinstance(value, Mapping):
-        raise UserError(f"{name}={shown(value)}: must map names to values, or be the algorithm's {record.__name__}")
-    return value
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
 
 
 def _require_integer(name: str, value: Any, least: int) -> None:

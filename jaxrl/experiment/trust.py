@@ -19,7 +19,7 @@ import gymnasium
 
 from jaxrl.envs import registry
 from jaxrl.experiment.console import say
-from jaxrl.experiment.errors import UserError
+from jaxrl.experiment.errors import UserError, as_user_error
 
 
 def require_trusted(env: str, directory: Path | str, named: Any = None) -> None:
@@ -69,8 +69,6 @@ def _places(spec: ModuleSpec) -> list[Path]:
 
 def _require_factory(env: str, directory: Path | str, module: str) -> None:
     """Raise unless an import path leads to an environment's class, or to a function that is written in that package."""
-    from jaxrl.experiment.settings import as_user_error
-
     attribute = env.partition(":")[2]
     with as_user_error():
         imported = importlib.import_module(module)

@@ -84,7 +84,7 @@ def algorithm_sections(algorithm: str) -> dict[str, list[Option]]:
     Raises:
         UserError: if there is no such algorithm.
     """
-    from jaxrl.experiment.settings import algorithm_module, hyperparameter_defaults
+    from jaxrl.experiment.algorithm_fields import algorithm_module, hyperparameter_defaults
     from jaxrl.experiment.values import BOUNDS, plain
 
     module = algorithm_module(algorithm)

@@ -9,6 +9,7 @@ import pytest
 import tyro
 
 from jaxrl.experiment import cli, settings
+from jaxrl.experiment.commands import COMMANDS, Sweep, Train
 from jaxrl.experiment.grid import expand
 
 ROOT = Path(__file__).parents[2]
@@ -41,20 +42,20 @@ def test_a_command_is_understood(words, capsys):
         assert cli.main(words) == 0
         return
     words, dynamic = cli.extract_dynamic(words)
-    command = tyro.extras.subcommand_cli_from_dict(cli.COMMANDS, args=words)
-    if not isinstance(command, cli.Train | cli.Sweep) or command.algorithm is None:
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words)
+    if not isinstance(command, Train | Sweep) or command.algorithm is None:
         return
     # Names and values of --hp, --config and --grid, and whether a preset says how long to train.
     made = settings.make_settings(
         command.algorithm, command.env, command.total_steps, preset=command.preset,
         hp=dynamic["hp"], config=dynamic["config"], env_parameters=dynamic["env"],
     )  # fmt: skip
-    if isinstance(command, cli.Sweep):
+    if isinstance(command, Sweep):
         expand(made, cli.parse_grid(command.grid))
 
 
 def test_commands_are_found():
-    assert {words[0] for words in commands().values()} >= set(cli.COMMANDS)
+    assert {words[0] for words in commands().values()} >= set(COMMANDS)
 
 
 def test_the_test_command_is_one_line_between_its_marks():

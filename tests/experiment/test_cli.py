@@ -15,14 +15,15 @@ import pytest
 
 import jaxrl
 from jaxrl.algorithms import ALGORITHMS
-from jaxrl.experiment import cli, grid
+from jaxrl.experiment import commands, grid
 from jaxrl.experiment import run as runs
-from jaxrl.experiment.cli import compilation_cache, extract_dynamic, main, parse_grid
+from jaxrl.experiment.cli import extract_dynamic, main, parse_grid
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.grid import expand, group
 from jaxrl.experiment.loggers import read_csv
 from jaxrl.experiment.play import play
 from jaxrl.experiment.settings import load, make_settings
+from jaxrl.experiment.startup import compilation_cache
 
 
 def run(*words):
@@ -124,7 +125,7 @@ class TestParsing:
 
     @pytest.mark.parametrize(("text", "count"), [("1000", 1000), ("5e5", 500_000), ("1_000", 1000), ("1,000", 1000)])
     def test_counts_of_steps(self, text, count):
-        assert cli._count([text]) == count
+        assert commands._count([text]) == count
 
     @pytest.mark.parametrize("text", ["1.5", "many", "True", ""])
     def test_other_counts(self, text, capsys):
@@ -325,7 +326,7 @@ class TestWithARun:
         assert "deviation over seeds" in text and re.search(rf"^0.1 +{shown} *$", text, re.M)
 
     def test_eval_and_play_take_the_same_checkpoint(self, ppo_run, tmp_path, capsys):
-        assert cli.Eval.checkpoint == cli.Play.checkpoint == "latest"
+        assert commands.Eval.checkpoint == commands.Play.checkpoint == "latest"
         for function in (runs.evaluate_run, play):
             assert inspect.signature(function).parameters["checkpoint"].default == "latest"
         assert run("play", ppo_run, "--out", tmp_path / "x.gif", "--max-steps", "1") == 0

@@ -5,7 +5,8 @@ import pytest
 
 from jaxrl.algorithms import NAMES
 from jaxrl.experiment import catalog, flags
-from jaxrl.experiment.cli import COMMANDS, main
+from jaxrl.experiment.cli import main
+from jaxrl.experiment.commands import COMMANDS
 from jaxrl.experiment.completion import SHELLS, candidates
 
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from jaxrl.experiment import cli, flags
-from jaxrl.experiment.cli import COMMANDS
+from jaxrl.experiment.commands import COMMANDS
 from jaxrl.experiment.errors import UserError
 from jaxrl.experiment.synonyms import NOTES, SYNONYMS
 

@@ -461,12 +461,12 @@ def test_the_pool_is_sized_before_jax_starts(width, several):
     script = f"""
 import os
 from jax._src import xla_bridge
-from jaxrl.experiment import cli
+from jaxrl.experiment import cli, startup
 options = {{"algorithm": "sac", "env": "gymnasium:Pendulum-v1", "total_steps": 2000, "preset": "none",
             "config": {{"hidden_sizes": "({width})"}}}}
 large = cli._has_large_products(options)
 assert not xla_bridge.backends_are_initialized()
-cli.prepare_jax(1, options["env"], large)
+startup.prepare_jax(1, options["env"], large)
 import jax
 assert jax.device_count() == 1
 print(os.environ["NPROC"])

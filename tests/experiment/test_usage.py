@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from jaxrl.algorithms import ALGORITHMS
-from jaxrl.experiment import cli, listing, usage
+from jaxrl.experiment import cli, commands, listing, usage
 from jaxrl.experiment.groups import FIRST, GROUPS, OTHERS, RUN_GROUPS, grouped
 
 
@@ -29,7 +29,8 @@ def test_no_name_is_in_two_groups_and_every_name_is_an_option_of_some_algorithm(
 
 def test_the_options_of_a_run_belong_to_groups_too():
     names = [name for listed in RUN_GROUPS.values() for name in listed.split()]
-    options = {f.name for record in (cli.Train, cli.Sweep) for f in dataclasses.fields(record)} - {"algorithm"}
+    records = commands.Train, commands.Sweep
+    options = {f.name for record in records for f in dataclasses.fields(record)} - {"algorithm"}
     assert len(names) == len(set(names)) and set(names) == options
 
 
@@ -79,7 +80,7 @@ def test_which_algorithm_help_is_wanted_for(words, algorithm):
 
 
 def test_rows_of_a_sweep(capsys):
-    sections = usage.run_sections(cli.Sweep)
+    sections = usage.run_sections(commands.Sweep)
     rows = {option.text: option.default for options in sections.values() for option in options}
     assert rows["--env ID"] == "required" and rows["--seeds K"] == "8" and rows["--grid NAME=a,b,c"] == ""
     assert cli.main(["sweep", "pp0", "--help"]) == 2
