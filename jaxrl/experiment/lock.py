@@ -35,13 +35,15 @@ def held(directory: Path) -> Iterator[None]:
     """Have a folder that exists to oneself while the block lasts.
 
     Raises:
-        UserError: if somebody else has it, with his process, host and since when; or if it cannot be written.
+        UserError: if somebody else has it, with his process, host and since when; if there is a symbolic link in it; or
+            if it cannot be written.
     """
     if fcntl is None:
         yield
         return
     path = Path(directory) / FILE
     with writing(directory):
+        _require_no_links(path.parent)
         descriptor = _locked(path)
     _descriptors.add(descriptor)
     try:
@@ -63,9 +65,18 @@ def require_free(directory: Path) -> None:
             pass
 
 
+def _require_no_links(directory: Path) -> None:
+    """Raise ``UserError`` if a file that is written in a folder may be one that lies elsewhere."""
+    for path in directory.iterdir():
+        if path.is_symlink():
+            raise UserError(
+                f"{path} is a symbolic link, through which nothing is written: put a copy in its place"
+            )
+
+
 def _locked(path: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -114,3 +114,14 @@ def test_a_reader_leaves_alone_what_a_writer_is_replacing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [".64.replaced"]
     Checkpoints(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["64"]
+
+
+@pytest.mark.parametrize("name", [lock.FILE, "error.txt"])
+def test_nothing_is_written_through_a_symbolic_link(tmp_path, name):
+    precious, directory = tmp_path / "precious", tmp_path / "run"
+    precious.write_text("kept")
+    directory.mkdir()
+    (directory / name).symlink_to(precious)
+    with pytest.raises(UserError, match="is a symbolic link"), lock.held(directory):
+        pass
+    assert precious.read_text() == "kept" and (directory / name).is_symlink()
