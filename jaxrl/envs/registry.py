@@ -133,7 +133,7 @@ def imported_by(id: str) -> str | None:
         return None
     # Gymnasium's own wrappers of older environments import what their parameters say.
     module, _, name = rest.rpartition(":")
-    return module or ("gym" if name.startswith("GymV2") else None)
+    return "gym" if name.startswith("GymV2") else module or None
 
 
 def is_known(id: str) -> bool:

@@ -2,7 +2,7 @@
 
 An environment may be given by the path of a module, and to import a module is to run it. So an import path that stands
 in a folder's ``config.yaml`` is followed only if the user names the environment again, or if the module lies in the
-folder that he works in.
+folder that he works in, apart from the run's own.
 """
 
 from __future__ import annotations
@@ -37,28 +37,33 @@ def require_trusted(env: str, directory: Path | str, named: Any = None) -> None:
     module = registry.imported_by(env)
     if named is not None or module is None:
         return
-    source = _in_current_directory(module)
+    source = _in_current_directory(module, Path(directory).resolve())
     if source is None:
         raise UserError(
             f"env={env!r} in {directory} would run code of the module {module!r}, which is not in the current "
-            "directory: give the environment again if you trust it (--env, or env= from Python)"
+            "directory, or comes with that folder: give the environment again if you trust it (--env, or env= from "
+            "Python)"
         )
     say(f"the environment {env} is made by code in the current directory: {source}")
     if not env.startswith(f"{registry.gymnasium_adapter.PREFIX}:"):
         _require_factory(env, directory, module)
 
 
-def _in_current_directory(module: str) -> Path | None:
+def _in_current_directory(module: str, run: Path) -> Path | None:
     """The file or folder of a module's top-level package if it lies directly in the current directory, or None.
 
-    Nothing is imported to find out.
+    A package around a run's folder, or a module in it, may have come with the run: None too. Nothing is imported to
+    find out.
     """
     try:
         spec = importlib.util.find_spec(module.partition(".")[0])
     except (ImportError, ValueError):
         return None
     here, places = Path.cwd().resolve(), [] if spec is None else _places(spec)
-    return places[0] if places and all(place.resolve().parent == here for place in places) else None
+    resolved = [place.resolve() for place in places]
+    if run in (here, *here.parents) or any(place.parent != here or place in (run, *run.parents) for place in resolved):
+        return None
+    return places[0] if places else None
 
 
 def _places(spec: ModuleSpec) -> list[Path]:

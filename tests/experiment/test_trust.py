@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import jaxrl
+from jaxrl.envs import registry
 from jaxrl.experiment import settings as run_settings
 from jaxrl.experiment.cli import main
 from jaxrl.experiment.errors import UserError
@@ -97,6 +98,26 @@ def test_a_module_in_the_current_directory_is_told(folder, module, tmp_path, mon
     assert "there is no checkpoint" in error and mark.read_text() == "called"
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["in the run's folder", "in a package around it"])
+def test_a_module_that_comes_with_the_run_is_not_imported(folder, module, tmp_path, monkeypatch, inside, capsys):
+    name, mark, place = module
+    directory = folder(f"{name}:make")
+    if inside:
+        (place / f"{name}.py").rename(directory / f"{name}.py")
+        monkeypatch.syspath_prepend(directory)
+        monkeypatch.chdir(directory)
+    else:
+        package = tmp_path / "here" / "downloaded_runs"
+        package.mkdir()
+        (place / f"{name}.py").rename(package / f"{name}.py")
+        monkeypatch.syspath_prepend(package.parent)
+        config = directory / run_settings.FILE
+        config.write_text(config.read_text().replace(f"{name}:make", f"{package.name}.{name}:make"))
+        directory = directory.rename(package / "run")
+    assert "comes with that folder" in error_of(capsys, "eval", directory)
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize("attribute", ["system", "NoEnvironment", "os", "nothing"])
 def test_there_only_factories_are_called(folder, module, monkeypatch, attribute, capsys):
     name, mark, place = module
@@ -135,3 +156,8 @@ def test_tags_of_yaml_are_refused(folder, tmp_path, tag, capsys):
         file.write(f"wandb: {tag.replace('MARK', str(mark))}\n")
     assert "is not valid YAML" in error_of(capsys, "eval", directory)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("id", ["gymnasium:GymV26Environment-v0", "gymnasium:my_module:GymV21Environment-v0"])
+def test_wrappers_of_older_environments_count_as_a_package_that_imports_by_name(id):
+    assert registry.imported_by(id) == "gym"
