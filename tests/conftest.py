@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 MADE: list[dict[bytes, Algorithm]] = []
-"""The algorithms that the tests of a file share."""
+"""The algorithms that tests share."""
 
 
 def compiled(make: Callable[..., Algorithm]) -> Callable[..., Algorithm]:
@@ -116,8 +116,10 @@ def compiled_algorithms(request: pytest.FixtureRequest, makers: dict[Any, Any]) 
 
 @pytest.fixture(scope="module", autouse=True)
 def freed_programs() -> Iterator[None]:
-    """Free the algorithms and programs of a file after its last test."""
+    """Free the algorithms that tests share, and their programs, after a file with which there are many."""
     yield
+    if sum(map(len, MADE)) < 40:
+        return
     for made in MADE:
         made.clear()
     gc.collect()
