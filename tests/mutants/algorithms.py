@@ -123,7 +123,7 @@ ACTOR_CRITICS = [
     mutant("actor_stops_at_the_action", "actor_critic", "variables, x.critic, draw.action, key=key)",
            "variables, x.critic, jax.lax.stop_gradient(draw.action), key=key)", "gradient", "ddpg"),
     mutant("actor_climbs_the_first_critic", "actor_critic", "critic_values(state, x, draw, key, asked)",
-           "critic_values(state, x, draw, key, 1)", "formula", "sac"),
+           "critic_values(state, x, draw, key, 1)", "formula", "redq"),
     mutant("state_value_of_one_critic", "actor_critic",
            "critic_values(state, x, draw, dropout_key, config.num_critics)",
            "critic_values(state, x, draw, dropout_key, 1)", "formula", "sac"),
