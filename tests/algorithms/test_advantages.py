@@ -222,6 +222,8 @@ def test_normalised_rewards_observations_and_values(rng, key):
     flat = transitions.observation.reshape(-1, 2)
     np.testing.assert_allclose(after.observation.mean, flat.mean(0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(after.observation.variance, flat.var(0), rtol=1e-4)
+    counts = [int(s.count.low) for s in (after.observation, after.reward, after.value)]
+    assert counts == [T * B, T * B, 2 * T * B]
     # Before anything was seen the critic's outputs are values; its targets have mean 0 and deviation 1 with them.
     value, _ = advantages.values(networks, Policy(params, before.observation), transitions, ())
     target = normalization.undo(after.value, got.target)

@@ -2,7 +2,9 @@
 
 import by_hand
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 from by_hand import DISCOUNT, SGD, SPEC, B, T, mean
 
 from jaxrl.algorithms import ppo
@@ -59,3 +61,11 @@ def test_two_steps_by_hand():
     # Adam's second mean of gradients, without its bias.
     momentum = {side: (0.9 * 0.1 * first[side] + 0.1 * second[side]) / 0.19 for side in first}
     by_hand.assert_moved(new.params, state.params, {side: first[side] + momentum[side] for side in first})
+
+
+@pytest.mark.parametrize(("stop", "metric", "sign"), [("k1", "mean_log_ratio", -1), ("k3", "approximate_kl", 1)])
+def test_steps_stop_beyond_one_and_a_half_times_the_target(stop, metric, sign):
+    config = ppo.Config(num_envs=B, rollout_length=T, num_minibatches=1, kl_stop=stop)
+    control = ppo.control(config, None, ppo.Hyperparameters(target_kl=0.1))
+    goes_on = lambda kl: bool(control.step(control.state, {metric: jnp.float32(sign * kl)}, jnp.array(True))[2])
+    assert [goes_on(kl) for kl in (0.0, 0.149, 0.151, 1.0)] == [True, True, False, False]
