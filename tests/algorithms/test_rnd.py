@@ -215,6 +215,14 @@ def test_dummy_steps_are_not_learned_from(rng, key, episodic):
     same, told = update(state, rollout._replace(transitions=other), key, hp)
     close((new, info), (same, told), rtol=1e-5, atol=1e-6)
     assert int(new.observation.count) == int(new.returns.count) == T * B - 2
+    # Nor is there a reward in them.
+    x = np.clip((t.next_observation - new.observation.mean) / np.sqrt(new.observation.variance), -5, 5)
+    error = np.where(dummy, 0, ((outputs(state.target, x) - outputs(state.predictor, x)) ** 2).sum(-1))
+    total = np.zeros(B)
+    for i in range(T):
+        total = 0.99 * total + error[i]
+        total = np.where(episodic & (t.terminated[i] | t.truncated[i] | dummy[i]), 0, total)
+    np.testing.assert_allclose(new.sums, total, rtol=1e-4)
 
 
 def test_a_new_simulator_breaks_off_the_sums(rng, key):
