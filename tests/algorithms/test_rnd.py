@@ -236,7 +236,10 @@ def test_a_new_simulator_breaks_off_the_sums(rng, key):
 @pytest.mark.parametrize(
     "switches",
     [
-        {"actor_rnn": "gru", "critic_rnn": "lstm", "rnn_size": 3, "sequence_length": 3, "microbatch_size": 4},
+        pytest.param(
+            {"actor_rnn": "gru", "critic_rnn": "lstm", "rnn_size": 3, "sequence_length": 3, "microbatch_size": 4},
+            marks=pytest.mark.slow,
+        ),
         {"shared_torso": True, "normalize_observation": True, "normalize_reward": True, "normalize_value": True},
     ],
     ids=["recurrent", "normalised"],

@@ -81,6 +81,7 @@ def test_spaces_and_ends():
     assert bool(step.terminated) and not bool(step.truncated)
 
 
+@pytest.mark.slow
 def test_it_can_be_trained_on():
     env = time_limit(from_brax(Line()), 5)
     config = sac.Config(num_envs=2, hidden_sizes=(8,), batch_size=8, buffer_size=64, prefill=16)
