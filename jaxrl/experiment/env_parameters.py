@@ -145,6 +145,8 @@ def _playground(name: str) -> list[Parameter]:
 def _factory(env: str) -> list[Parameter]:
     module, _, attribute = env.partition(":")
     if attribute:
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            raise UserError(f"env={env!r}: {module} belongs to Python itself and makes no environments")
         factory = getattr(importlib.import_module(module), attribute)
     else:
         factory = sys.modules["jaxrl.envs.registry"]._registered[env]

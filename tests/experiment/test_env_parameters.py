@@ -105,3 +105,8 @@ def test_an_unknown_parameter_suggests_the_nearest(env, given, near, capsys):
     assert main(["train", "ppo", "--env", env, "--total-steps", "99", f"--env.{given}", "3"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{given}=3: {env} has the parameters " in line and line.endswith(f"did you mean {near!r}?")
+
+
+def test_python_itself_makes_no_environments(capsys):
+    assert main(["list", "environments", "os:system"]) == 2
+    assert "os belongs to Python itself" in capsys.readouterr().err
