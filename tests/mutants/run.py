@@ -148,6 +148,8 @@ class Copy:
         compileall.compile_dir(folder / "jaxrl", quiet=1, invalidation_mode=checked)
         env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "JAX_PLATFORMS": "cpu"}
         env.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
+        # What a mutant leaves as it was is read, however small it is: the next one needs it too.
+        env["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         self._worker = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py")], cwd=folder, env=env, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
