@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def watched() -> Iterator[Stop]:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
 
-    with _receiver():
+    with _receiver(), _mask_left_alone():
         previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -126,3 +127,20 @@ def _receiver() -> Iterator[None]:
         thread.join()
         reader.close()
         signal.signal(signal.SIGURG, signal.SIG_DFL if previous is None else previous)
+
+
+@contextlib.contextmanager
+def _mask_left_alone() -> Iterator[None]:
+    """Keep multiprocessing from unblocking SIGINT where it starts its resource tracker, with the first worker.
+
+    Source: CPython, ``Lib/multiprocessing/resource_tracker.py``, ``ensure_running``.
+    """
+    ignored = getattr(resource_tracker, "_IGNORED_SIGNALS", None)
+    if ignored is None:
+        yield
+        return
+    resource_tracker._IGNORED_SIGNALS = tuple(s for s in ignored if s != signal.SIGINT)
+    try:
+        yield
+    finally:
+        resource_tracker._IGNORED_SIGNALS = ignored

@@ -83,6 +83,28 @@ class TestWatched:
             assert child.wait(20) == -signal.SIGTERM
             child.communicate()
 
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+    def test_workers_do_not_hear_it_however_they_are_started(self):
+        # In a process of its own, that has started no worker before: the first one starts more beside it.
+        code = """
+            import multiprocessing, re, signal, time
+            from pathlib import Path
+            from jaxrl.experiment.interruptions import watched
+            with watched():
+                for kind in ("spawn", "forkserver", "fork"):
+                    context = multiprocessing.get_context(kind)
+                    queue = context.Queue()
+                    child = context.Process(target=time.sleep, args=(60,))
+                    child.start()
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    print(kind, int(re.search(r"SigBlk:\\s*(\\w+)", status)[1], 16) >> (signal.SIGINT - 1) & 1)
+                    child.kill()
+                    child.join()
+            assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        """
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+        assert done.stdout.split() == ["spawn", "1", "forkserver", "1", "fork", "1"], done.stderr
+
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:os.fork")
     def test_forked_children_end_by_sigterm_and_say_nothing(self, no_mask, capfd):
         with watched() as stop:
@@ -247,7 +269,7 @@ def test_ctrl_c_to_the_whole_group_of_processes(context, tmp_path):
     assert "Traceback" not in error and error.count("stopping after this interval") == 1
     assert error.splitlines()[-1].endswith(f"jaxrl train --resume {out}")
     (step,) = Checkpoints(out / "checkpoints").steps()
-    assert step == steps_reported(out)[-1]
+    assert step == steps_reported(out)[-1]  # at the end of an interval: no worker has broken one off
     # No worker is left; what multiprocessing keeps beside them ends by itself.
     with pytest.raises(ProcessLookupError):
         for _ in range(200):
