@@ -33,32 +33,35 @@ from typing import NamedTuple
 
 import numpy as np
 
-PLAN = {"num-intervals": 30, "num-evaluations": 3, "num-checkpoints": 10, "eval-episodes": 2, "num-seeds": 2}
+PLAN = {
+    "num-intervals": 20, "num-evaluations": 2, "num-checkpoints": 10, "eval-episodes": 2, "num-seeds": 2,
+    "env.max_episode_steps": 40,
+}  # fmt: skip
 REPLAY = {"config.hidden_sizes": "8", "config.buffer_size": 512, "config.batch_size": 16, "config.prefill": 64}
 CASES = {
     "ppo": (
         ["ppo", "--env", "CartPole-v1"],
-        {"total-steps": 4800, "config.num_envs": 4, "config.rollout_length": 8, "config.num_minibatches": 2,
+        {"total-steps": 2560, "config.num_envs": 4, "config.rollout_length": 8, "config.num_minibatches": 2,
          "config.num_epochs": 1, "config.hidden_sizes": "8"},
     ),
     "dqn prioritised": (
         ["dqn", "--env", "CartPole-v1"],
-        {**REPLAY, "total-steps": 3000, "config.num_envs": 1, "config.steps_per_update": 4,
+        {**REPLAY, "total-steps": 1600, "config.num_envs": 1, "config.steps_per_update": 4,
          "config.updates_per_iteration": 1, "config.target_update_period": 2, "config.prioritized": "true"},
     ),
     "sac": (
         ["sac", "--env", "Pendulum-v1"],
-        {**REPLAY, "total-steps": 2000, "config.num_envs": 1, "config.steps_per_update": 4,
+        {**REPLAY, "total-steps": 1200, "config.num_envs": 1, "config.steps_per_update": 4,
          "config.updates_per_iteration": 1},
     ),
     "ppo host": (
         ["ppo", "--env", "gymnasium:CartPole-v1"],
-        {"total-steps": 4800, "config.num_envs": 4, "config.rollout_length": 8, "config.num_minibatches": 2,
+        {"total-steps": 2560, "config.num_envs": 4, "config.rollout_length": 8, "config.num_minibatches": 2,
          "config.num_epochs": 1, "config.hidden_sizes": "8"},
     ),
     "dqn prioritised host": (
         ["dqn", "--env", "gymnasium:CartPole-v1"],
-        {**REPLAY, "total-steps": 2000, "config.num_envs": 1, "config.steps_per_update": 4,
+        {**REPLAY, "total-steps": 1200, "config.num_envs": 1, "config.steps_per_update": 4,
          "config.updates_per_iteration": 1, "config.target_update_period": 2, "config.prioritized": "true"},
     ),
 }  # fmt: skip
