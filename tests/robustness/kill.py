@@ -194,6 +194,7 @@ def kill_again_and_again(
     while done < kills:
         killed, reported = run_and_kill(words, rng.triangular(0.05, seconds, seconds), log, out)
         if not killed:  # it ended before its moment came: draw another run
+            words = resumed(out)
             break
         done, while_training = done + 1, while_training + reported
         # A process that was killed before it had written its settings left nothing to resume.
