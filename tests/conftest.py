@@ -117,10 +117,8 @@ def compiled_algorithms(request: pytest.FixtureRequest, makers: dict[Any, Any]) 
 
 @pytest.fixture(scope="module", autouse=True)
 def freed_programs() -> Iterator[None]:
-    """Free the algorithms that tests share, and their programs, after a file with which there are many."""
+    """Free the algorithms that the tests of a file share, and their programs, after the last of them."""
     yield
-    if sum(map(len, MADE)) < 40:
-        return
     for made in MADE:
         made.clear()
     gc.collect()
