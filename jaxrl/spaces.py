@@ -65,9 +65,11 @@ def canonical(space: spaces.Space) -> spaces.Space:
     ``Discrete`` and ``MultiDiscrete`` are counted from 0. Other spaces stay as they are.
 
     Raises:
-        ValueError: for a ``Box`` of more than ``MOST_INTEGERS`` integers in a dimension.
+        ValueError: for a ``Box`` of no numbers, or of more than ``MOST_INTEGERS`` integers in a dimension.
     """
     match space:
+        case spaces.Box() if 0 in space.shape:
+            raise ValueError(f"action_space={space}: has no numbers to choose; declare at least one dimension")
         case spaces.Dict():
             return spaces.Dict({name: canonical(s) for name, s in space.spaces.items()})
         case spaces.Tuple():

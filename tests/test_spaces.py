@@ -102,3 +102,8 @@ def test_unsupported_spaces_are_named():
     for function in (jax_spaces.flat_size, jax_spaces.zeros, lambda s: jax_spaces.sample(s, jax.random.key(0))):
         with pytest.raises(TypeError, match=r"does not support the space Text.*; use Box"):
             function(spaces.Text(3))
+
+
+def test_a_box_of_no_numbers_is_no_action_space():
+    with pytest.raises(ValueError, match=r"action_space=.*has no numbers to choose"):
+        jax_spaces.canonical(spaces.Box(-1, 1, (0,)))

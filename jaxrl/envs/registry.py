@@ -172,7 +172,7 @@ def _module(name: str, id: str) -> ModuleType:
     )  # fmt: skip
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # some modules are scripts, which end the process
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and (name == missing or name.startswith(missing + ".")):
             fix = did_you_mean(name, SUITES)

@@ -173,6 +173,7 @@ def test_a_render_mode_that_there_is_not_is_told(name, module):
     [
         ("def make(:\n", {}, r"importing broken_module_{} raised SyntaxError: invalid syntax \(.*py, line 1\)"),
         ("x = 1\n1 / 0\n", {}, r"importing .* raised ZeroDivisionError: division by zero \(.*py, line 2\)"),
+        ("raise SystemExit(5)\n", {}, r"importing .* raised SystemExit: 5 \(.*py, line 1\)"),
         ("import surely_not_installed\n", {}, "importing .* raised ModuleNotFoundError: No module named 'surely_not"),
         (REGISTERS, {"size": 4}, r"its factory raised RuntimeError: too large \(.*py, line 12\)"),
         (REGISTERS, {"speed": 4}, "its factory cannot be called with the given parameters .*'speed'"),
