@@ -186,20 +186,22 @@ def differences(straight: Path, out: Path, exact: bool) -> list[str]:
 
 
 def kill_again_and_again(
-    case: str, kills: int, seconds: float, straight: Path, out: Path, rng: random.Random
+    case: str, kills: int, seconds: dict[str, float], straight: Path, out: Path, rng: random.Random
 ) -> Outcome:
-    """Kill one run so many times, let it end, and compare."""
+    """Kill one run so many times, let it end, and compare; ``seconds`` that prove too long are made shorter."""
     log, while_training, done = out.with_suffix(".log"), 0, 0
-    words = command(case, out)
-    while done < kills:
-        killed, reported = run_and_kill(words, rng.triangular(0.05, seconds, seconds), log, out)
-        if not killed:  # it ended before its moment came: draw another run
-            words = resumed(out)
+    words, killed = command(case, out), True
+    while done < kills and killed:
+        began = time.monotonic()
+        killed, reported = run_and_kill(words, rng.triangular(0.05, seconds[case], seconds[case]), log, out)
+        if not killed:  # it ended before its moment came
+            seconds[case] = min(seconds[case], time.monotonic() - began)
             break
         done, while_training = done + 1, while_training + reported
         # A process that was killed before it had written its settings left nothing to resume.
         words = resumed(out) if (out / "config.yaml").exists() else command(case, out)
-    run_to_the_end(words, log)
+    if killed:
+        run_to_the_end(words, log)
     return Outcome(case, done, while_training, differences(straight, out, exact="host" not in case))
 
 
@@ -238,9 +240,7 @@ def main() -> int:
         while (left := given.runs - sum(o.kills for o in outcomes)) > 0:
             case = given.cases[len(outcomes) % len(given.cases)]
             out = work / f"{case} {len(outcomes)}"
-            outcome = kill_again_and_again(
-                case, min(left, given.each), seconds[case], work / f"{case} straight", out, rng
-            )
+            outcome = kill_again_and_again(case, min(left, given.each), seconds, work / f"{case} straight", out, rng)
             outcomes.append(outcome)
             print(f"{case}: {outcome.kills} kills, {'; '.join(outcome.problems) or 'as undisturbed'}", flush=True)
     print_table(outcomes, given.cases)
