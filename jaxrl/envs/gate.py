@@ -56,7 +56,7 @@ class Gate:
         self.truncated = _Ends(self, "truncated", (), bool)
 
     def call(self, call: str, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """What a method of the environment returns.
+        """Return the result of a method of the environment.
 
         Raises:
             EnvironmentFailed: if it raises.
@@ -260,7 +260,7 @@ def checked(env: Environment) -> Environment:
 
 
 def picture(name: str, image: Any) -> np.ndarray:
-    """What an environment drew, as ``[H, W, 3]`` uint8.
+    """A picture of an environment as ``[H, W, 3]`` uint8.
 
     Raises:
         InvalidValue: if it is something else.
@@ -302,7 +302,7 @@ def limits(dtype: Any) -> tuple[int, int]:
 
 
 def takes(dtype: Any) -> str:
-    """What may become a dtype, in words."""
+    """Describe the values that may become a dtype."""
     dtype = np.dtype(dtype)
     return f"numbers, as {dtype}" if dtype.kind == "f" else f"integers and booleans, as {dtype}"
 

@@ -19,7 +19,7 @@ def _count(texts: list[str]) -> int:
 
 
 def _option(metavar: str, default: str) -> Any:
-    """How the help shows an option that may be left out."""
+    """Format an option that may be left out, for the help."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
@@ -61,13 +61,13 @@ class Train:
     resume: Annotated[Path | None, _option("DIR", "a new run")] = None
     """Go on with the run in this folder, with the settings that it has."""
     reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
-    """What is added to the reward before it is scaled."""
+    """Number added to the reward before it is scaled."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
-    """What the reward is multiplied with before it is learned from."""
+    """Factor of the reward that is learned from."""
     reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
     """Bound of the absolute (scaled) reward that is learned from."""
     reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
-    """Whether to learn from the logarithm of the reward, after all else."""
+    """Learn from the logarithm of the reward, after all else."""
     num_intervals: Annotated[Count | None, _option("N", "100")] = None
     """Reports of the run."""
     num_evaluations: Annotated[Count | None, _option("N", "10")] = None
@@ -81,7 +81,7 @@ class Train:
     wandb: Annotated[str | None, _option("PROJECT", "no")] = None
     """Log to Weights & Biases too (WANDB_MODE=offline works)."""
     progress: bool = True
-    """Whether to show a progress bar."""
+    """Show a progress bar."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,13 +164,13 @@ class Sweep:
     preset: Annotated[str | None, _option("NAME", TUNED)] = None
     """Settings to start from; none for the algorithm's defaults."""
     reward_shift: Annotated[float | None, _option("X", "the preset's, or 0")] = None
-    """What is added to the reward before it is scaled."""
+    """Number added to the reward before it is scaled."""
     reward_scale: Annotated[float | None, _option("X", "the preset's, or 1")] = None
-    """What the reward is multiplied with before it is learned from."""
+    """Factor of the reward that is learned from."""
     reward_clip: Annotated[float | None, _option("C", "the preset's, or inf")] = None
     """Bound of the absolute (scaled) reward that is learned from."""
     reward_log: Annotated[str | None, _option("true|false", "the preset's, or false")] = None
-    """Whether to learn from the logarithm of the reward, after all else."""
+    """Learn from the logarithm of the reward, after all else."""
 
 
 @dataclasses.dataclass(frozen=True)
